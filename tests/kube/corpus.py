@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.support.gadgets import GADGET_SPEC
+
 JSON = "application/json"
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -133,28 +135,7 @@ def _gadget(name: str, /, **spec: Any) -> dict[str, Any]:
 _SCHEMA = {
     "type": "object",
     "properties": {
-        "spec": {
-            "type": "object",
-            "required": ["size"],
-            "properties": {
-                "size": {"type": "integer", "minimum": 1},
-                "colour": {"type": "string", "enum": ["red", "green"], "default": "red"},
-                "name": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 3},
-                "port": {"x-kubernetes-int-or-string": True},
-                "raw": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                "parts": {
-                    "type": "array",
-                    "maxItems": 3,
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                    "items": {
-                        "type": "object",
-                        "required": ["name"],
-                        "properties": {"name": {"type": "string"}, "count": {"type": "integer", "default": 1}},
-                    },
-                },
-            },
-        },
+        "spec": GADGET_SPEC,
         "status": {"type": "object", "properties": {"ready": {"type": "boolean"}}},
     },
 }

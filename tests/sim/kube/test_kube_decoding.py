@@ -11,39 +11,18 @@ from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, POD, Kind, Manife
 from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
 from tests.sim.kube.objects import pod
+from tests.support.gadgets import GADGET_SPEC
 
 GADGET = Kind("example.org", "v1", "Gadget", "gadgets")
+FIELDS = {
+    **GADGET_SPEC["properties"],
+    "size": {"type": "integer", "minimum": 1, "maximum": 10},
+    "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+}
 SCHEMA: Manifest = {
     "type": "object",
     "required": ["spec"],
-    "properties": {
-        "spec": {
-            "type": "object",
-            "required": ["size"],
-            "properties": {
-                "size": {"type": "integer", "minimum": 1, "maximum": 10},
-                "colour": {"type": "string", "enum": ["red", "green"], "default": "red"},
-                "name": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 3},
-                "port": {"x-kubernetes-int-or-string": True},
-                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-                "raw": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                "parts": {
-                    "type": "array",
-                    "maxItems": 3,
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                    "items": {
-                        "type": "object",
-                        "required": ["name"],
-                        "properties": {
-                            "name": {"type": "string"},
-                            "count": {"type": "integer", "default": 1},
-                        },
-                    },
-                },
-            },
-        }
-    },
+    "properties": {"spec": {**GADGET_SPEC, "properties": FIELDS}},
 }
 
 
