@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import Speed
+from dualstack.cli.live.options import google_options
 
 
 @click.command()
@@ -29,24 +29,7 @@ from dualstack.cli.cloud_options import Speed
 )
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, only questions, errors and the result.")
-@click.option(
-    "--credentials",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Google credentials as a JSON file. Default: Application Default Credentials.",
-)
-@click.option(
-    "--impersonate-service-account", metavar="EMAIL", default="", help="Send requests as this service account."
-)
-@click.option(
-    "--compute-endpoint",
-    metavar="URL",
-    envvar="DUALSTACK_COMPUTE_ENDPOINT",
-    default="https://compute.googleapis.com",
-    show_default=True,
-    help="The Compute Engine API.",
-)
-@click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True)
-@click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True)
+@google_options
 def trial(**options: Any) -> None:
     """Measure how Google Cloud answers what its documents leave open.
 

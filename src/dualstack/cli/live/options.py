@@ -14,6 +14,8 @@ from dualstack.cli.cloud_options import Speed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -39,19 +41,18 @@ class Target:
         return cls(**{name: options.pop(name) for name in cls.__slots__ if name in options})
 
 
-def cluster_options(command: Command) -> Command:
-    """Add the options of `Target`."""
-    options = (
-        click.option(
-            "--kubeconfig",
-            type=click.Path(path_type=Path),
-            help="The cluster's kubeconfig. Default: $KUBECONFIG, else ~/.kube/config, else the pod's service account.",
-        ),
-        click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one."),
-        click.option("--project", metavar="ID", default="", help="Google Cloud project. Default: that of the Nodes."),
+def add(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Add options, shown in this order."""
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def google_options(command: Command) -> Command:
+    """Add the options for access to Google Cloud, and for the clock of a simulated one."""
+    return add(
+        command,
         click.option(
             "--credentials",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            type=DOCUMENT,
             help="Google credentials as a JSON file. Default: Application Default Credentials.",
         ),
         click.option(
@@ -65,6 +66,23 @@ def cluster_options(command: Command) -> Command:
             show_default=True,
             help="The Compute Engine API.",
         ),
+        click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
+        click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
+    )
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options of `Target`."""
+    return add(
+        command,
+        click.option(
+            "--kubeconfig",
+            type=click.Path(path_type=Path),
+            help="The cluster's kubeconfig. Default: $KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+        ),
+        click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one."),
+        click.option("--project", metavar="ID", default="", help="Google Cloud project. Default: that of the Nodes."),
+        google_options,
         click.option(
             "--cluster-name",
             metavar="NAME",
@@ -73,44 +91,31 @@ def cluster_options(command: Command) -> Command:
         ),
         click.option("--pod-cidr", metavar="CIDR", default="", help="IPv4 range of the pods, if not found."),
         click.option("--service-cidr", metavar="CIDR", default="", help="IPv4 range of the Services, if not found."),
-        click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
-        click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
         click.option("--end-with-stdin", is_flag=True, hidden=True),
     )
-    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-def snapshot_option(command: Command) -> Command:
-    """Add `--snapshot` to a command that only reads."""
-    return click.option(
-        "--snapshot",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Read this document of `dualstack snapshot` instead of a cluster.",
-    )(command)
-
-
-def profile_option(command: Command) -> Command:
-    """Add `--profile`."""
-    return click.option(
-        "--profile",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A document of `dualstack trial`: do not choose a strategy that contradicts what it has measured.",
-    )(command)
-
-
-def plan_option(command: Command) -> Command:
-    """Add `--plan`."""
-    return click.option(
-        "--plan",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
-    )(command)
+snapshot_option = click.option(
+    "--snapshot",
+    type=DOCUMENT,
+    help="Read this document of `dualstack snapshot` instead of a cluster.",
+)
+profile_option = click.option(
+    "--profile",
+    type=DOCUMENT,
+    help="A document of `dualstack trial`: do not choose a strategy that contradicts what it has measured.",
+)
+plan_option = click.option(
+    "--plan",
+    type=DOCUMENT,
+    help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
+)
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:
     """Add `-o/--output` with `text`, `json`, `yaml` and these formats, and `--quiet`."""
 
-    def add(command: Command) -> Command:
+    def with_output(command: Command) -> Command:
         output = click.option(
             "-o",
             "--output",
@@ -122,4 +127,4 @@ def output_options(*formats: str) -> Callable[[Command], Command]:
         quiet = click.option("-q", "--quiet", is_flag=True, help="No progress, only errors and the result.")
         return output(quiet(command))
 
-    return add
+    return with_output
