@@ -7,13 +7,19 @@ with a conflict, and the edit is made again on the new object (docs/decisions/00
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.parts import Edit, Part
 
-_ATTEMPTS = 5
+ATTEMPTS = 5
+"""How often a write is attempted against the newest version of an object."""
+
+Result = TypeVar("Result")
+
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 """The metadata that `difference` compares; the API server owns the rest."""
 
@@ -37,23 +43,33 @@ async def apply(kube: Kube, kind: Kind, part: Part) -> bool:
 async def edit(kube: Kube, kind: Kind, live: Manifest, change: Edit) -> bool:
     """Patch what `change` changes in the live object. True if something was written. Conflict after five attempts."""
     name, namespace = live["metadata"]["name"], live["metadata"].get("namespace")
-    for attempt in range(_ATTEMPTS):
-        patch = merge_patch(live, change(live))
-        if not patch:
-            return False
-        metadata = {**patch.get("metadata", {}), "resourceVersion": live["metadata"]["resourceVersion"]}
-        try:
-            await kube.patch(kind, name, {**patch, "metadata": metadata}, namespace)
-        except Conflict:
-            if attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            return True
-        found = await kube.get(kind, name, namespace)
+    known = [live]
+
+    async def read() -> Manifest:
+        found = known.pop() if known else await kube.get(kind, name, namespace)
         if found is None:
             raise NotFound(f"{kind.plural} {name} was deleted while it was changed")
-        live = found
-    raise AssertionError("the last attempt raises")
+        return found
+
+    async def write(seen: Manifest) -> bool:
+        patch = merge_patch(seen, change(seen))
+        if not patch:
+            return False
+        metadata = {**patch.get("metadata", {}), "resourceVersion": seen["metadata"]["resourceVersion"]}
+        await kube.patch(kind, name, {**patch, "metadata": metadata}, namespace)
+        return True
+
+    return await until_current(read, write)
+
+
+async def until_current(
+    read: Callable[[], Awaitable[Manifest]], write: Callable[[Manifest], Awaitable[Result]]
+) -> Result:
+    """What `write` returns for the object that `read` returns; both again after a Conflict, five attempts in all."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Conflict):
+            return await write(await read())
+    return await write(await read())
 
 
 def owned(item: Manifest) -> Part:

@@ -16,8 +16,8 @@ import yaml
 
 from dualstack.clock import Clock
 from dualstack.gardener.model.kinds import SHOOT
-from dualstack.kube.announcement import announce
 from dualstack.kube.client import LightkubeKube
+from dualstack.kube.event_recorder import EventRecorder
 from dualstack.model.kinds import (
     CONFIG_MAP,
     CRD,
@@ -120,7 +120,8 @@ async def test_p13_describe_shows_the_events_of_the_product(
     names = {"apiVersion": SHOOT.api_version, "kind": SHOOT.kind}
     store.create(SHOOT, {**names, "metadata": {"name": "bar", "namespace": "default"}, "spec": {}})
     client = LightkubeKube.connect(connection(url))
-    await announce(client, clock, SHOOT, "bar", "default", "StrategyChosen", "overlap: requested", kind="Warning")
+    events = EventRecorder(client, clock, SHOOT, "bar", "default")
+    await events.announce("StrategyChosen", "overlap: requested", kind="Warning")
     await client.close()
     described = await kubectl("describe", "shoot", "bar")
     assert re.search(r"Warning +StrategyChosen .* dualstack-shoot +overlap: requested", described)

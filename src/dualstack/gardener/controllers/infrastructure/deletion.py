@@ -25,7 +25,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import network_filter, same_resource
-from dualstack.kube.announcement import announce
+from dualstack.kube.event_recorder import EventRecorder
 from dualstack.kube.interface import Kube
 from dualstack.model.kinds import CONFIG_MAP, SECRET
 from dualstack.plan.facts import SavedRoute
@@ -153,12 +153,7 @@ class InfrastructureDeletion:
 
     async def _announce_service_account(self) -> None:
         """Report the service account that Terraform created; it belongs to the project and is not deleted here."""
-        await announce(
-            self.kube,
-            self.clock,
-            INFRASTRUCTURE,
-            self.shoot.name,
-            self.desired.ns,
+        await EventRecorder(self.kube, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns).announce(
             "ServiceAccountLeft",
             f"service account {self.desired.ns} of project {self.desired.project}, which was created for the nodes, "
             "is not deleted with the infrastructure; delete it if nothing else uses it",

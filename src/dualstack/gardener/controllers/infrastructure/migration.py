@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.cutover.actuator import Redirection
@@ -31,7 +30,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import ComputeRefusal
-from dualstack.kube.announcement import announce
+from dualstack.kube.event_recorder import EventRecorder
 from dualstack.kube.interface import NotFound
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput, Unsupported, WithoutEffect
 from dualstack.model.events import AnyEvent, Listener, OutageMeasured, StrategyChosen
@@ -153,7 +152,7 @@ class Migration:
                     await self.cut_over().end_trial()
                 elif needs_reason(error, strategy):
                     await self._halt.set(error)
-            await self._announce("CutOverStopped", str(error), kind="Warning")
+            await self.events.announce("CutOverStopped", str(error), kind="Warning")
             raise
         await self.record.annotate(BEGUN_WITH, None)
         await self.record.forget_preparation()
@@ -184,7 +183,7 @@ class Migration:
                         await self._manager.restore()
                 raise failed
             message = f"the cut-over continues because nodes are without connectivity: {failed}"
-            await self._announce("PreflightFailed", message, kind="Warning")
+            await self.events.announce("PreflightFailed", message, kind="Warning")
         risks = [finding for finding in findings if finding.severity == "risk" and finding.status == "problem"]
         routers = [finding for finding in risks if finding.id == "advertised-pod-range"]
         await self._announce_risks("PodRangeAdvertised", routers)
@@ -192,17 +191,8 @@ class Migration:
 
     async def _announce_risks(self, reason: str, risks: list[Finding]) -> None:
         if risks:
-            await announce(
-                self.clusters.seed,
-                self.clock,
-                INFRASTRUCTURE,
-                self.shoot.name,
-                self.desired.ns,
-                reason,
-                "\n".join(finding.describe() for finding in risks),
-                kind="Warning",
-                generation=self.shoot.generation,
-            )
+            message = "\n".join(finding.describe() for finding in risks)
+            await self.events.announce(reason, message, kind="Warning", generation=self.shoot.generation)
 
     def _in_fields(self, finding: Finding) -> str:
         """The finding with the field of the Shoot that it concerns, as Gardener's API words it."""
@@ -231,16 +221,18 @@ class Migration:
         self.emit(StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=strategy.name, reason=why))
         remains = "; ".join(irreversible(facts)) or "nothing stays behind"
         way = f"rolling back from stage '{stage_of(facts).words}' to stage '{Stage.ROUTES.words}'"
-        await self._announce("GoingBack", f"{why}: {way}; {remains}")
+        await self.events.announce("GoingBack", f"{why}: {way}; {remains}")
         try:
             await self._measured(lambda cut_over: cut_over.back(redirection))
         except GateFailed as error:
-            await self._announce("WayBackRefused", str(error), kind="Warning")
+            await self.events.announce("WayBackRefused", str(error), kind="Warning")
             if stage_of(facts) is Stage.DONE:
                 # The flag was set only to find out whether the routes can come back.
                 await self._measured(lambda cut_over: cut_over.forward(choose("overlap")))
             raise
-        await self._announce("BackOnRoutes", "every node has its route; cloud-controller-manager is being restored")
+        await self.events.announce(
+            "BackOnRoutes", "every node has its route; cloud-controller-manager is being restored"
+        )
 
     async def _requested_back(self) -> str | None:
         """The request for the way back in the current Shoot; None without one."""
@@ -296,7 +288,7 @@ class Migration:
             StrategyChosen(at=self.clock.now(), shoot=self.desired.ns, strategy=choice.strategy, reason=choice.reason)
         )
         cost = describe_outage(strategy, facts, self.settings)
-        await self._announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
+        await self.events.announce("StrategyChosen", f"{choice.strategy}: {choice.reason}. {cost}")
 
     async def _measured(self, run: Callable[[CutOver], Awaitable[None]], *, soaked: bool = False) -> None:
         """Run one direction, then announce each outage that it measured. soaked: every host knows the aliases."""
@@ -310,12 +302,12 @@ class Migration:
         cut_over = self.cut_over(emit)
         await run(replace(cut_over, settings=self.settings.of_prepared()) if soaked else cut_over)
         for outage in measured:
-            await self._announce("OutageMeasured", outage.detail)
+            await self.events.announce("OutageMeasured", outage.detail)
 
-    async def _announce(self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal") -> None:
-        await announce(
-            self.clusters.seed, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns, reason, message, kind=kind
-        )
+    @property
+    def events(self) -> EventRecorder:
+        """Writes Events about the Infrastructure."""
+        return EventRecorder(self.clusters.seed, self.clock, INFRASTRUCTURE, self.shoot.name, self.desired.ns)
 
     @property
     def _halt(self) -> Halt:

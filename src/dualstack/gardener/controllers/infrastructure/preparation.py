@@ -14,10 +14,9 @@ from dualstack.cutover.interface import DirectionChanged
 from dualstack.gardener.controllers.extension import is_pending, sentence
 from dualstack.gardener.controllers.infrastructure.migration import Migration
 from dualstack.gardener.controllers.infrastructure.record import PREPARED_CONDITION
-from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import PREPARE, PREPARED
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.kube.announcement import EventType, announce_again
+from dualstack.kube.event_recorder import EventType
 from dualstack.model.errors import DualstackError
 from dualstack.plan.strategies.prepare import JOINED, mark, prepared
 from dualstack.plan.strategies.prepare import PREPARE as STRATEGY
@@ -113,15 +112,4 @@ class Preparation:
             await self._announce(reason, message, kind)
 
     async def _announce(self, reason: str, message: str, kind: EventType) -> None:
-        migration = self.migration
-        await announce_again(
-            migration.clusters.seed,
-            migration.clock,
-            INFRASTRUCTURE,
-            migration.shoot.name,
-            migration.desired.ns,
-            reason,
-            message,
-            series=message,
-            kind=kind,
-        )
+        await self.migration.events.announce_again(reason, message, series=message, kind=kind)

@@ -31,15 +31,13 @@ from dualstack.gardener.model.infrastructure import (
 from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import EXTENSION_PREFIX, PREPARED
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.kube.interface import Conflict, Kube, NotFound
+from dualstack.kube.apply import until_current
+from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import cidr
 from dualstack.model.conditions import with_condition, without_condition
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
-
-ATTEMPTS = 5
-"""How often a write is attempted against the newest version."""
 
 PREPARED_CONDITION = "DualStackPrepared"
 """A condition of the Infrastructure; its status is Progressing, True, or False after an error."""
@@ -201,19 +199,14 @@ class InfrastructureRecord:
         await self._write(rest)
 
     async def _write(self, change: Callable[[InfrastructureState], Fields]) -> None:
-        for attempt in range(ATTEMPTS):
-            found = await self.read()
+        async def write(found: Manifest) -> None:
             known = state_in(found)
             state = {"kind": InfrastructureState.__name__, "apiVersion": API_VERSION, **change(known)}
             state = _without_terraform(_raw_state(found), known) | state | _data(known, state)
             version = {"resourceVersion": found["metadata"].get("resourceVersion")}
-            try:
-                await self._patch_status({"metadata": version, "status": {"state": state}})
-            except Conflict:
-                if attempt == ATTEMPTS - 1:
-                    raise
-            else:
-                return
+            await self._patch_status({"metadata": version, "status": {"state": state}})
+
+        await until_current(self.read, write)
 
     async def _patch_status(self, body: Fields) -> None:
         await self._kube.patch(INFRASTRUCTURE, self._name, body, self._namespace, subresource="status")

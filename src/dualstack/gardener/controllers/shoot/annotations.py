@@ -16,10 +16,9 @@ from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.shoot.record import ANNOTATIONS, ShootRecord
 from dualstack.gardener.model.annotations import BACK, infrastructure_faults, no_way_to_routes, shoot_faults
 from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM
-from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
+from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import CUT_OVER
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.kube.announcement import announce_again
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import Listener
 from dualstack.model.json_path import dig
@@ -50,9 +49,7 @@ class AnnotationController:
         text = "; ".join(faults)
         if await record.refused(text, (CONFIGURATION_PROBLEM,), ANNOTATIONS):
             self._log.warning("annotation without effect", shoot=name, namespace=namespace, error=text)
-            await announce_again(
-                self._clusters.garden, self._clock, SHOOT, name, namespace, "InvalidAnnotation", text, series=text
-            )
+            await record.events.announce_again("InvalidAnnotation", text, series=text)
             Reporter(self._emit, self._clock, ShootView.of(shoot).technical_id).notice("InvalidAnnotation", text)
         return None
 

@@ -17,10 +17,10 @@ from dualstack.gardener.controllers.shoot.record import INITIALIZED, Failure, Sh
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.constraints import NodesFacts, nodes_constraint_at_end
 from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM, FAILING
-from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT, SHOOT
+from dualstack.gardener.model.kinds import MACHINE, MACHINE_DEPLOYMENT
 from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, OPERATION
 from dualstack.gardener.model.shoot import ShootView, technical_id
-from dualstack.kube.announcement import EventType, announce_again
+from dualstack.kube.event_recorder import EventType
 from dualstack.model.conditions import condition_status
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import Listener
@@ -128,7 +128,7 @@ class ShootController:
         codes, since, now = error_codes(error), self._failing_since(await record.read(), task), self._clock.now()
         final = bool(FAILING.intersection(codes)) or now - since >= RETRY_DURATION
         began = rfc3339(since)
-        count = await self._count_failure(await record.read(), f"{task}: {error}", f"{task} {began}")
+        count = await self._count_failure(record, f"{task}: {error}", f"{task} {began}")
         shoot = await record.failed(Failure(task, str(error), codes, began, count, final), generation)
         if not final:
             raise error
@@ -137,11 +137,11 @@ class ShootController:
         await record.sync_cluster(shoot)
         return None
 
-    async def _count_failure(self, shoot: Manifest, message: str, series: str) -> int:
+    async def _count_failure(self, record: ShootRecord, message: str, series: str) -> int:
         """Announce a failure; returns its number in its series. The Event keeps the number across a restart."""
-        key = technical_id(shoot)
+        key = technical_id(await record.read())
         known, count = self._failures.get(key, (series, 0))
-        announced = await self._announce(shoot, RECONCILE_ERROR, message, series)
+        announced = await record.events.announce_again(RECONCILE_ERROR, message, series=series)
         count = max(announced, count + 1 if known == series else 1)
         self._failures[key] = series, count
         return count
@@ -187,7 +187,7 @@ class ShootController:
         self._reporter(shoot).step_failed("rollout-workers", text, final=True)
         self._log.warning("rollout refused", shoot=shoot["metadata"]["name"], error=text)
         await record.refused(text, (CONFIGURATION_PROBLEM,), OPERATION)
-        await self._announce(shoot, "OperationRefused", text, text)
+        await record.events.announce_again("OperationRefused", text, series=text)
 
     async def _look(self, record: ShootRecord, shoot: Manifest) -> float | None:
         """Continue a migration when the cluster is ready for it, although the Shoot alone requires nothing."""
@@ -231,6 +231,7 @@ class ShootController:
             await record.request(operation)
             return 0.0
         await self._remind(
+            record,
             view,
             "ReplaceNodes",
             f"replace nodes now: {node_replacement.nodes_to_replace(view, nodes, pools)}; machine classes are "
@@ -248,26 +249,18 @@ class ShootController:
             return
         text = diagnosis.listed(problems)
         await record.refused(text, (CONFIGURATION_PROBLEM,), ROLL_OUT)
-        if await self._remind(view, "NodesNeverReplaced", text, kind="Warning"):
+        if await self._remind(record, view, "NodesNeverReplaced", text, kind="Warning"):
             self._reporter(view.manifest).step_failed("await-roll-out", text, final=True)
 
-    async def _remind(self, view: ShootView, reason: str, message: str, *, kind: EventType) -> bool:
+    async def _remind(
+        self, record: ShootRecord, view: ShootView, reason: str, message: str, *, kind: EventType
+    ) -> bool:
         """Announce, and again every hour while it is true; whether it did."""
         key, now = f"{view.technical_id} {reason}", self._clock.now()
         if self._reminded.get(key, ("", 0.0))[0] == message and now - self._reminded[key][1] < REMIND_EVERY:
             return False
         self._reminded[key] = message, now
-        await announce_again(
-            self._clusters.garden,
-            self._clock,
-            SHOOT,
-            view.name,
-            view.namespace,
-            reason,
-            message,
-            series=message,
-            kind=kind,
-        )
+        await record.events.announce_again(reason, message, series=message, kind=kind)
         self._reporter(view.manifest).notice(reason, message)
         return True
 
@@ -285,20 +278,6 @@ class ShootController:
         wait = min(RECHECK * 2.0 ** min(passes, 10), LONGEST_PAUSE)
         self._without_progress[key] = mark, passes + 1, now + wait
         return await self._pass(record, shoot)
-
-    async def _announce(self, shoot: Manifest, reason: str, message: str, series: str) -> int:
-        """Write a Warning Event; returns how often it has happened."""
-        metadata = shoot["metadata"]
-        return await announce_again(
-            self._clusters.garden,
-            self._clock,
-            SHOOT,
-            metadata["name"],
-            metadata["namespace"],
-            reason,
-            message,
-            series=series,
-        )
 
     def _reporter(self, shoot: Manifest) -> Reporter:
         name = technical_id(shoot)

@@ -58,7 +58,7 @@ from dualstack.gardener.model.constraints import (
 )
 from dualstack.gardener.model.defaults import tasks_of
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
-from dualstack.gardener.model.kinds import INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG, SHOOT, WORKER
+from dualstack.gardener.model.kinds import INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG, WORKER
 from dualstack.gardener.model.names import (
     CUT_OVER,
     DNS_MIGRATION,
@@ -73,7 +73,6 @@ from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
 from dualstack.gardener.shoot_access import ShootNotRunning
-from dualstack.kube.announcement import announce
 from dualstack.kube.apply import apply
 from dualstack.kube.interface import NotFound
 from dualstack.model.json_path import dig
@@ -99,7 +98,7 @@ class Pass:
         self._shoot = shoot
         self._infrastructure = InfrastructureStatus()
         self._counted = 0.0
-        self._progress = StepProgress(clusters.garden, clock, record, reporter, shoot)
+        self._progress = StepProgress(clock, record, reporter)
 
     @property
     def task(self) -> str:
@@ -164,17 +163,7 @@ class Pass:
             "the migration to dual-stack waits, because a hibernated Shoot has no nodes that could become dual-stack; "
             "it begins when spec.hibernation.enabled is false"
         )
-        name, namespace, generation = view.name, view.namespace, view.generation
-        if await announce(
-            self._clusters.garden,
-            self._clock,
-            SHOOT,
-            name,
-            namespace,
-            "MigrationPostponed",
-            message,
-            generation=generation,
-        ):
+        if await self._record.events.announce("MigrationPostponed", message, generation=view.generation):
             self._report.notice("MigrationPostponed", message)
 
     async def _widen(self, view: ShootView) -> None:
@@ -256,9 +245,9 @@ class Pass:
             dig(self._shoot, "status", "observedGeneration") != view.generation
         )
         if NODES_NOT_MIGRATED in changes:
-            await announce_load_balancers(self._clusters, self._clock, self._report, view)
+            await announce_load_balancers(self._clusters, self._record.events, self._report, view)
         elif view.returning and (changes or direction_changed):
-            await announce_return(self._clusters, self._clock, self._report, view)
+            await announce_return(self._clusters, self._record.events, self._report, view)
 
     async def _deferred(self) -> bool:
         """Whether new machines would still be single-stack (docs/reference/gardener.md#rollout-too-early)."""
@@ -433,7 +422,7 @@ class Pass:
         if before.constraint(DNS_MIGRATION) is not None:
             await self._change(await migration.completion(self._view()))
             if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:
-                await announce_load_balancers(self._clusters, self._clock, self._report, before)
+                await announce_load_balancers(self._clusters, self._record.events, self._report, before)
         self._report_finished(before, self._view())
 
     def _report_finished(self, before: ShootView, after: ShootView) -> None:

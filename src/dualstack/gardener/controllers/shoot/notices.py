@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dualstack.clock import Clock
 from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.reporting import Reporter
-from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import nodes_subnet, services_subnet
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.shoot_access import ShootNotRunning
-from dualstack.kube.announcement import EventType, announce
-from dualstack.kube.interface import Kube
+from dualstack.kube.event_recorder import EventRecorder
 from dualstack.model.cidr import family
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import SERVICE, Manifest
@@ -26,7 +23,9 @@ _MOST_NAMES = 10
 """Names in one sentence; an Event holds at most 1024 characters."""
 
 
-async def announce_load_balancers(clusters: Clusters, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+async def announce_load_balancers(
+    clusters: Clusters, events: EventRecorder, reporter: Reporter, shoot: ShootView
+) -> None:
     """Name the load balancers that stay IPv4-only, if any (docs/reference/weaknesses.md#w41).
 
     ingress-gce handles only Services with its annotation, which Gardener sets on new Services
@@ -40,10 +39,11 @@ async def announce_load_balancers(clusters: Clusters, clock: Clock, reporter: Re
             "type LoadBalancer that is created after the migration gets an address of each family if it has "
             "spec.ipFamilyPolicy PreferDualStack or RequireDualStack; without a policy it stays IPv4-only"
         )
-        await _announce(clusters.garden, clock, reporter, shoot, "LoadBalancersStayIPv4", message, "Normal")
+        await events.announce("LoadBalancersStayIPv4", message)
+        reporter.notice("LoadBalancersStayIPv4", message)
 
 
-async def announce_return(clusters: Clusters, clock: Clock, reporter: Reporter, shoot: ShootView) -> None:
+async def announce_return(clusters: Clusters, events: EventRecorder, reporter: Reporter, shoot: ShootView) -> None:
     """Say what the return to IPv4 removes and what it leaves, once for each generation of the Shoot."""
     try:
         services = await clusters.shoot(shoot.technical_id).list(SERVICE)
@@ -64,26 +64,8 @@ async def announce_return(clusters: Clusters, clock: Clock, reporter: Reporter, 
     if balanced:
         effects.append(f"load balancers that no controller maintains any more: {_listed(balanced)}")
     message = "; ".join(effects)
-    await _announce(
-        clusters.garden, clock, reporter, shoot, "ReturningToIPv4", message, "Warning", generation=shoot.generation
-    )
-
-
-async def _announce(
-    garden: Kube,
-    clock: Clock,
-    reporter: Reporter,
-    shoot: ShootView,
-    reason: str,
-    message: str,
-    kind: EventType,
-    *,
-    generation: int | None = None,
-) -> None:
-    if await announce(
-        garden, clock, SHOOT, shoot.name, shoot.namespace, reason, message, kind=kind, generation=generation
-    ):
-        reporter.notice(reason, message)
+    if await events.announce("ReturningToIPv4", message, kind="Warning", generation=shoot.generation):
+        reporter.notice("ReturningToIPv4", message)
 
 
 def _is_load_balancer(service: Manifest, *, by_ingress_gce: bool) -> bool:

@@ -9,9 +9,6 @@ from dualstack.clock import Clock
 from dualstack.gardener.controllers.extension import sentence
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.controllers.shoot.record import ShootRecord
-from dualstack.gardener.model.kinds import SHOOT
-from dualstack.kube.announcement import announce_again
-from dualstack.kube.interface import Kube
 from dualstack.model.errors import KubeError
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -43,12 +40,10 @@ WORKERS = FlowStep("Waiting until Shoot worker nodes have been reconciled", 85, 
 class StepProgress:
     """Writes the progress of one pass to its Shoot, and announces waits that take long."""
 
-    def __init__(self, garden: Kube, clock: Clock, record: ShootRecord, reporter: Reporter, shoot: Manifest) -> None:
-        self._garden = garden
+    def __init__(self, clock: Clock, record: ShootRecord, reporter: Reporter) -> None:
         self._clock = clock
         self._record = record
         self._report = reporter
-        self._metadata = shoot["metadata"]
         self._step = FlowStep("Starting the reconciliation of the Shoot", 1, 10)
         self._shown: tuple[int, str] = (1, "")
         self._begun = self._since = 0.0
@@ -95,7 +90,6 @@ class StepProgress:
     async def _announce(self, text: str) -> None:
         waited = (self._clock.now() - self._since) / 60
         message = f"{self._step.description}: {text}; no change for {waited:.0f} min"
-        name, namespace = self._metadata["name"], self._metadata["namespace"]
         series = f"{self._step.description} {self._since}"
         self._report.waiting(message, self._since)
-        await announce_again(self._garden, self._clock, SHOOT, name, namespace, "Waiting", message, series=series)
+        await self._record.events.announce_again("Waiting", message, series=series)

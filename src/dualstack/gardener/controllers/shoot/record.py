@@ -14,7 +14,9 @@ from dualstack.gardener.model.defaults import remove_tasks
 from dualstack.gardener.model.kinds import CLOUD_PROFILE, CLUSTER, SHOOT
 from dualstack.gardener.model.names import OPERATION, TASKS
 from dualstack.gardener.model.shoot import cloud_profile_of, technical_id
-from dualstack.kube.interface import Conflict, NotFound
+from dualstack.kube.apply import until_current
+from dualstack.kube.event_recorder import EventRecorder
+from dualstack.kube.interface import NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -22,7 +24,6 @@ INITIALIZED = "Reconciliation of Shoot cluster initialized."
 SUCCEEDED = "Shoot cluster has been successfully reconciled."
 ANNOTATIONS = "Checking the annotations of the Shoot"
 """The task of annotations without effect, in `lastErrors[].taskID`; passes neither set nor remove its entry."""
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class ShootRecord:
         self._name = name
         self._namespace = namespace
 
+    @property
+    def events(self) -> EventRecorder:
+        """Writes Events about the Shoot."""
+        return EventRecorder(self._garden, self._clock, SHOOT, self._name, self._namespace)
+
     async def find(self) -> Manifest | None:
         """The Shoot, or None."""
         return await self._garden.get(SHOOT, self._name, self._namespace)
@@ -62,20 +68,13 @@ class ShootRecord:
 
     async def change_constraints(self, changes: Sequence[Change]) -> Manifest:
         """Change constraints; those of other writers stay, also under concurrent writes."""
-        shoot = await self.read()
-        for attempt in range(_ATTEMPTS):
+
+        async def write(shoot: Manifest) -> Manifest:
             current = dig(shoot, "status", "constraints") or []
             wanted = apply_changes(current, changes, now=self._clock.now())
-            if wanted == current:
-                break
-            version = {"resourceVersion": shoot["metadata"]["resourceVersion"]}
-            try:
-                return await self._status({"constraints": wanted}, metadata=version)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                shoot = await self.read()
-        return shoot
+            return shoot if wanted == current else await self._status({"constraints": wanted}, seen=shoot)
+
+        return await until_current(self.read, write)
 
     async def processing(self, progress: int, description: str) -> Manifest:
         """Set lastOperation to Processing with this percentage."""
@@ -125,24 +124,19 @@ class ShootRecord:
         await self._set_error(task, None)
 
     async def _set_error(self, task: str, error: Manifest | None) -> bool:
-        shoot = await self.read()
-        for attempt in range(_ATTEMPTS):
+        """Replace or remove the entry of `task`; whether that changed its text."""
+
+        async def write(shoot: Manifest) -> bool:
             known = dig(shoot, "status", "lastErrors") or []
             others = [entry for entry in known if entry.get("taskID") != task]
             same = [entry["description"] for entry in known if entry.get("taskID") == task]
             if same == ([error["description"]] if error else []):
                 return False
-            version = {"resourceVersion": shoot["metadata"]["resourceVersion"]}
             errors = [*others, *([error] if error else [])]
-            try:
-                await self._status({"lastErrors": errors or None}, metadata=version)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                shoot = await self.read()
-            else:
-                break
-        return True
+            await self._status({"lastErrors": errors or None}, seen=shoot)
+            return True
+
+        return await until_current(self.read, write)
 
     async def hibernated(self, value: bool) -> Manifest:
         """Set `status.hibernated`, which follows the spec when the machines do."""
@@ -218,28 +212,25 @@ class ShootRecord:
         error: dict[str, Any] = {"description": text, "taskID": task, "lastUpdateTime": rfc3339(self._clock.now())}
         return {**error, "codes": list(codes)} if codes else error
 
-    async def _status(self, status: Manifest, metadata: Manifest | None = None) -> Manifest:
+    async def _status(self, status: Manifest, seen: Manifest | None = None) -> Manifest:
+        """Patch the status; Conflict when the Shoot has changed since `seen`."""
         body: Manifest = {"status": status}
-        if metadata:
-            body["metadata"] = metadata
+        if seen is not None:
+            body["metadata"] = {"resourceVersion": seen["metadata"]["resourceVersion"]}
         return await self._garden.patch(SHOOT, self._name, body, self._namespace, subresource="status")
 
     async def _annotate(self, annotation: str, value_of: Callable[[Manifest], str | None]) -> Manifest:
         """Set or remove one annotation; `value_of` gets the version of the Shoot that is changed."""
-        shoot = await self.read()
-        for attempt in range(_ATTEMPTS):
+
+        async def write(shoot: Manifest) -> Manifest:
             value = value_of(shoot)
             if value == dig(shoot, "metadata", "annotations", annotation):
-                break
+                return shoot
             version = shoot["metadata"]["resourceVersion"]
             body = {"metadata": {"annotations": {annotation: value}, "resourceVersion": version}}
-            try:
-                return await self._garden.patch(SHOOT, self._name, body, self._namespace)
-            except Conflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-                shoot = await self.read()
-        return shoot
+            return await self._garden.patch(SHOOT, self._name, body, self._namespace)
+
+        return await until_current(self.read, write)
 
 
 def _of_annotations(shoot: Manifest) -> list[Manifest]:

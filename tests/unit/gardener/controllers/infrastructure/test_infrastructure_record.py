@@ -13,9 +13,10 @@ from tests.unit.gardener.controllers.infrastructure.shoots import NS
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
-from dualstack.gardener.controllers.infrastructure.record import ATTEMPTS, InfrastructureRecord
+from dualstack.gardener.controllers.infrastructure.record import InfrastructureRecord
 from dualstack.gardener.model.infrastructure import API_VERSION, SavedRoute
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, MANAGED_RESOURCE
+from dualstack.kube.apply import ATTEMPTS
 from dualstack.kube.interface import Conflict, NotFound
 from dualstack.model.errors import GateFailed
 from dualstack.model.kinds import CRD, DEPLOYMENT, NAMESPACE, POD, Kind, Manifest

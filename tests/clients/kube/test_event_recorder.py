@@ -9,8 +9,8 @@ from tests.support.loopback import connection, on_loopback
 
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.kinds import INFRASTRUCTURE, SHOOT
-from dualstack.kube.announcement import announce
 from dualstack.kube.client import LightkubeKube
+from dualstack.kube.event_recorder import EventRecorder
 from dualstack.model.kinds import CRD, EVENT, NODE, Kind
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
@@ -40,7 +40,8 @@ async def test_p13_describe_finds_the_event_by_the_uid_of_its_object(
 ) -> None:
     names = {"apiVersion": kind.api_version, "kind": kind.kind}
     about = store.create(kind, {**names, "metadata": {"name": "bar", "namespace": "default"}, "spec": {}})
-    assert await announce(kube, ScaledClock(), kind, "bar", "default", "StrategyChosen", "overlap: requested")
+    events = EventRecorder(kube, ScaledClock(), kind, "bar", "default")
+    assert await events.announce("StrategyChosen", "overlap: requested")
     uid = about["metadata"]["uid"]
     selector = (
         f"involvedObject.name=bar,involvedObject.namespace=default,involvedObject.kind={kind.kind},"
@@ -65,7 +66,7 @@ async def test_p13_an_event_about_a_cluster_scoped_object_is_in_the_namespace_de
 ) -> None:
     """The API server refuses any other namespace, and `kubectl describe node` looks in `default`."""
     uid = store.create(NODE, {"metadata": {"name": "n"}})["metadata"]["uid"]
-    await announce(kube, ScaledClock(), NODE, "n", "", "Waiting", "for its alias")
+    await EventRecorder(kube, ScaledClock(), NODE, "n", "").announce("Waiting", "for its alias")
     (event,) = store.list(EVENT, "default", fields=f"involvedObject.uid={uid}")
     assert "namespace" not in event["involvedObject"]
 
@@ -73,6 +74,6 @@ async def test_p13_an_event_about_a_cluster_scoped_object_is_in_the_namespace_de
 async def test_p13_an_event_about_an_object_that_cannot_be_read_is_still_written(
     store: KubeStore, kube: LightkubeKube
 ) -> None:
-    assert await announce(kube, ScaledClock(), SHOOT, "gone", "default", "Gone", "it was deleted")
+    assert await EventRecorder(kube, ScaledClock(), SHOOT, "gone", "default").announce("Gone", "it was deleted")
     (event,) = store.list(EVENT, "default")
     assert "uid" not in event["involvedObject"]
