@@ -59,3 +59,8 @@ def test_a_pod_cidr_without_nodes_is_one_unused_block() -> None:
     facts = replace(at_rest(0), pods_cidr="10.96.0.0/16")
     assert unused_block(facts, holding=256) == "10.96.0.0/16"
     assert unused_block(facts, holding=512) is None
+
+
+def test_no_block_lies_before_the_pod_cidr() -> None:
+    used = tuple(RouteFacts(f"r{last}", f"10.96.0.{last}/32") for last in range(4))
+    assert unused_block(replace(at_rest(0), pods_cidr="10.96.0.0/30", routes=used)) is None
