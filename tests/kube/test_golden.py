@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cli.rehearsal import run
+from dualstack.cli.rehearsal import rehearsal
 from dualstack.cli.rehearsal.processes import operator_arguments
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.cli.rehearse import rehearse
@@ -48,7 +48,7 @@ def migrate(
             file = install(find_connection(address.seed_kubeconfig).cluster.server)
             return with_kubeconfig(operator_arguments(address, *given), file)
 
-        monkeypatch.setattr(run, "operator_arguments", arguments)
+        monkeypatch.setattr(rehearsal, "operator_arguments", arguments)
         server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
         words = [str(EXAMPLE), "--output=json", f"--speed={SPEED}", *server, *options]
         with RangeFollower(cluster, NAMESPACE), pytest.raises(SystemExit):
