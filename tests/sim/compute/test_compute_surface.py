@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dualstack_sim.compute.api.backend import Compute
+from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.project.inventory import Inventory
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
 
@@ -282,13 +283,15 @@ async def test_an_unexpected_exception_gets_the_documented_shape(cloud: Cloud, m
 
 async def test_an_unexpected_exception_in_an_operation_ends_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.populate(nodes=1)
-    operation = await cloud.begin("POST", f"{ZONE}/instances/vm0/stop")
+    put = Inventory.put
 
-    def broken(*_args: Any, **_options: Any) -> None:
-        raise ZeroDivisionError
+    def broken(inventory: Inventory, at: float, key: Key, resource: Json | None, *, effective: bool = True) -> None:
+        if resource is not None and resource.get("status") == "TERMINATED":
+            raise ZeroDivisionError
+        put(inventory, at, key, resource, effective=effective)
 
     monkeypatch.setattr(Inventory, "put", broken)
-    ended = await cloud.ended(operation)
+    ended = await cloud.ended(await cloud.begin("POST", f"{ZONE}/instances/vm0/stop"))
     monkeypatch.undo()
     assert ended["error"]["errors"][0]["code"] == "INTERNAL_ERROR"
     assert ended["httpErrorStatusCode"] == 500
