@@ -15,7 +15,7 @@ def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
     pods = network(facts.pods_cidr)
     used = [network(cidr) for cidr in _used(facts)]
     size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32)) - (holding.bit_length() - 1)
-    if not isinstance(pods, IPv4Network) or size < pods.prefixlen:
+    if not isinstance(pods, IPv4Network):
         return None
     step = 1 << (32 - size)
     for first in range(int(pods.broadcast_address) + 1 - step, int(pods.network_address) - 1, -step):

@@ -53,6 +53,7 @@ def test_the_first_block_is_taken_when_it_alone_is_left() -> None:
 def test_a_range_without_nodes_is_divided_as_kubernetes_would() -> None:
     assert unused_block(replace(at_rest(0), pods_cidr="10.96.0.0/30")) == "10.96.0.3/32"
     assert unused_block(replace(at_rest(0), pods_cidr="fd00::/64")) is None
+    assert unused_block(replace(at_rest(0), pods_cidr="fd00::/16")) is None
 
 
 def test_a_pod_cidr_without_nodes_is_one_unused_block() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from dualstack.plan.costs import estimate
+from dualstack.gce.methods import METHODS
+from dualstack.plan.costs import MEDIANS, estimate
 from dualstack.plan.facts import AliasFacts, ControllerFacts
-from dualstack.plan.forecast import forecast
+from dualstack.plan.forecast import calls, forecast
 from dualstack.plan.settings import Settings
+from dualstack.plan.steps import AddAliases, SetOverlapFlag, Transition
+from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute
 from dualstack.plan.strategies import STRATEGIES
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE, prepared
@@ -50,3 +54,23 @@ def test_a_wait_says_what_it_waits_for_and_makes_no_call() -> None:
     waits = [step for step in forecast(PREPARE, facts, SETTINGS).steps if step.waits]
     assert {step.id.partition("-")[0] for step in waits} == {"barrier", "gate"}
     assert all(not step.calls for step in waits)
+
+
+def steps(kind: type[Transition] = Transition) -> Iterator[type[Transition]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from steps(each)
+
+
+def test_every_method_of_a_step_is_known_and_has_a_duration() -> None:
+    methods = {step.method for step in steps()} - {""}
+    assert methods == set(MEDIANS)
+    assert methods <= set(METHODS)
+
+
+def test_a_step_calls_its_method_for_each_target_or_once() -> None:
+    assert calls(AddAliases(("a", "b"))) == {"instances.updateNetworkInterface": 2}
+    assert calls(SetOverlapFlag()) == calls(AddDecoyRange()) == {"subnetworks.patch": 1}
+    assert calls(AliasDecoys()) == {"instances.updateNetworkInterface": 1}
+    assert calls(DropDecoyRoute()) == {"routes.delete": 1}
+    assert calls(CreateDecoys()) == {}
