@@ -79,7 +79,7 @@ def split(routes: Iterable[Mapping[str, Any]], ownership: Ownership) -> tuple[li
     for route in routes:
         if route.get("nextHopNetwork") or not same_resource(route.get("network") or "", ownership.network):
             continue
-        if not is_inside(ownership.cluster.pods, route.get("destRange") or ""):
+        if not cidr.lies_in(ownership.cluster.pods, route.get("destRange") or ""):
             continue
         (ours if ownership.owns(route) else foreign).append(_facts(route))
     return ours, foreign
@@ -98,14 +98,6 @@ def route_body(name: str, network: str, destination: str, instance: str) -> dict
         "nextHopInstance": instance,
         "priority": names.ROUTE_PRIORITY,
     }
-
-
-def is_inside(pods: str, destination: str) -> bool:
-    """Whether the destination lies in the pod CIDR; False when it is not a CIDR."""
-    try:
-        return cidr.contains(pods, destination)
-    except ValueError:
-        return False
 
 
 def _facts(route: Mapping[str, Any]) -> RouteFacts:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack.cutover.route_ownership import is_inside, route_body
+from dualstack.cutover.route_ownership import route_body
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import AlreadyExists
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import instance_reference, same_resource
+from dualstack.model import cidr
 from dualstack.model.errors import GateFailed
 
 
@@ -38,7 +39,7 @@ class TemporaryRoutes:
             route["name"] in self.names
             and route.get("description") == self.description
             and same_resource(route.get("network") or "", self.network)
-            and is_inside(self.pods, route.get("destRange") or "")
+            and cidr.lies_in(self.pods, route.get("destRange") or "")
             and hop is not None
             and hop.name.startswith(self.vms)
         )

@@ -106,6 +106,14 @@ def services_range(prefix: str) -> str:
     return _first_part(prefix, _PREFIX_OF_SERVICES)
 
 
+def lies_in(outer: str, inner: str) -> bool:
+    """Whether `inner` lies in `outer`; False when it is not a CIDR."""
+    try:
+        return contains(outer, inner)
+    except ValueError:
+        return False
+
+
 def at_offset(network: str, offset: int) -> str:
     """The address `offset` places after the first of the range; ValueError when it lies outside."""
     parsed = parse_loosely(network)

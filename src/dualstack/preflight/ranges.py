@@ -114,7 +114,7 @@ def service_range_routes(inventory: Inventory) -> Iterator[Problem]:
     services = _pending_service_range(inventory)
     for route in inventory.static_routes:
         there = str(route.get("destRange"))
-        if lies_in(services, there):
+        if cidr.lies_in(services, there):
             yield Problem(f"route {route['name']}", f"destination {there} lies in the service range", "services")
 
 
@@ -138,7 +138,7 @@ def peer_ranges(inventory: Inventory) -> Iterator[Problem]:
             continue
         seen.add(there)
         for subject, text in ranges.items():
-            if lies_in(text, there) if custom else _shares(text, there):
+            if cidr.lies_in(text, there) if custom else _shares(text, there):
                 what = f"an imported route to {there} lies in" if custom else f"range {there} of a peer overlaps"
                 yield Problem(f"network {inventory.cluster.network}", f"{what} {text}", subject)
 
@@ -168,16 +168,8 @@ def pending_pod_range(inventory: Inventory) -> str:
     return inventory.cluster.pods
 
 
-def lies_in(outer: str, inner: str) -> bool:
-    """Whether `inner` lies in `outer`; False when it is not a CIDR."""
-    try:
-        return cidr.contains(outer, inner)
-    except ValueError:
-        return False
-
-
 def _shares(one: str, other: str) -> bool:
-    return lies_in(one, other) or lies_in(other, one)
+    return cidr.lies_in(one, other) or cidr.lies_in(other, one)
 
 
 def _primary(subnet: Resource) -> list[str]:

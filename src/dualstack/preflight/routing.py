@@ -7,10 +7,11 @@ from typing import Any
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import last_segment
+from dualstack.model import cidr
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.finding import Subject
 from dualstack.preflight.inventory import Inventory
-from dualstack.preflight.ranges import lies_in, pending_pod_range
+from dualstack.preflight.ranges import pending_pod_range
 
 
 @Check(
@@ -52,7 +53,7 @@ def learned_routes(inventory: Inventory) -> Iterator[Problem]:
         routes = [*(result.get("bestRoutes") or ()), *(result.get("bestRoutesForRouter") or ())]
         for there in sorted({str(route.get("destRange")) for route in routes}):
             for subject, text in ranges.items():
-                if lies_in(text, there):
+                if cidr.lies_in(text, there):
                     yield Problem(f"Cloud Router {status['name']}", f"learned prefix {there} lies in {text}", subject)
 
 
@@ -68,7 +69,7 @@ def tagged_routes(inventory: Inventory) -> Iterator[Problem]:
     """A hybrid subnet does not yield to tagged routes (docs/reference/cut-over.md#r6)."""
     pods = pending_pod_range(inventory)
     for route in inventory.static_routes:
-        if route.get("tags") and lies_in(pods, str(route.get("destRange"))):
+        if route.get("tags") and cidr.lies_in(pods, str(route.get("destRange"))):
             evidence = f"destination {route['destRange']}, tags {', '.join(route['tags'])}"
             yield Problem(f"route {route['name']}", evidence, "pods")
 
@@ -86,7 +87,7 @@ def broader_routes(inventory: Inventory) -> Iterator[Problem]:
     pods = pending_pod_range(inventory)
     for route in inventory.static_routes:
         there = str(route.get("destRange"))
-        if there not in ("0.0.0.0/0", "::/0") and not lies_in(pods, there) and lies_in(there, pods):
+        if there not in ("0.0.0.0/0", "::/0") and not cidr.lies_in(pods, there) and cidr.lies_in(there, pods):
             yield Problem(f"route {route['name']}", f"destination {there} contains the pod range {pods}", "pods")
 
 
