@@ -257,6 +257,8 @@ CUSTOM = (
     Request("custom-without-kind", "POST", _GADGETS, {"metadata": {"name": "k"}, "spec": {"size": 1}}),
     Request("custom-apply-one", "PATCH", f"{_GADGETS}/m?fieldManager=one", _gadget("m", parts=[{"name": "a"}]), APPLY),
     Request("custom-apply-two", "PATCH", f"{_GADGETS}/m?fieldManager=two", _gadget("m", parts=[{"name": "b"}]), APPLY),
+    Request("custom-apply-without-kind", "PATCH", f"{_GADGETS}/n?fieldManager=one", {"spec": {"size": 1}}, APPLY),
+    Request("custom-patch-uid", "PATCH", f"{_GADGETS}/a", {"metadata": {"uid": "other"}}, MERGE),
     Request("custom-apply-unknown", "PATCH", f"{_GADGETS}/n?fieldManager=one", _gadget("n", extra=1), APPLY),
 )
 

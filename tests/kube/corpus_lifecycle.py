@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.kube.corpus import APPLY, JSON_PATCH, MERGE, Request
+from tests.kube.corpus import APPLY, JSON_PATCH, MERGE, STRATEGIC, Request
 
 _CORE = "/api/v1/namespaces/corpus"
 _MAPS = f"{_CORE}/configmaps"
@@ -17,7 +17,9 @@ _PODS = f"{_CORE}/pods"
 _GADGETS = "/apis/corpus.dualstack.dev/v1/namespaces/corpus/gadgets"
 _NAMESPACES = "/api/v1/namespaces"
 _SCALE = "/apis/apps/v1/namespaces/corpus/deployments/web/scale"
-_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_AUTHORIZATION = "/apis/authorization.k8s.io/v1"
+_REVIEWS = f"{_AUTHORIZATION}/selfsubjectaccessreviews"
+_TOKENS = f"{_CORE}/serviceaccounts/account/token"
 
 
 def _map(name: str, data: dict[str, str] | None = None, **metadata: Any) -> dict[str, Any]:
@@ -76,6 +78,10 @@ OWNERS = (
     _create("dependent", _owned("dependent", block=True)),
     Request("delete-foreground", "DELETE", f"{_MAPS}/owner?propagationPolicy=Foreground&dryRun=All"),
     Request("delete-orphan", "DELETE", f"{_MAPS}/owner?propagationPolicy=Orphan&dryRun=All"),
+    _create("alone", _map("alone")),
+    Request("delete-foreground-alone", "DELETE", f"{_MAPS}/alone?propagationPolicy=Foreground"),
+    _create("alone-too", _map("alone-too")),
+    Request("delete-orphan-alone", "DELETE", f"{_MAPS}/alone-too", {"orphanDependents": True}),
     _create("owner-without-uid", _map("lone", ownerReferences=[{"apiVersion": "v1", "kind": "Pod", "name": "a"}])),
     _create("owner-without-version", _map("lone", ownerReferences=[{"kind": "Pod", "name": "a", "uid": "b"}])),
 )
@@ -100,6 +106,16 @@ BODIES = (
     Request("json-patch-unknown-op", "PATCH", f"{_MAPS}/owner", [{"op": "none", "path": "/data/x"}], JSON_PATCH),
     Request("patch-name", "PATCH", f"{_MAPS}/owner", {"metadata": {"name": "other"}}, MERGE),
     Request("patch-uid", "PATCH", f"{_MAPS}/owner", {"metadata": {"uid": "other"}}, MERGE),
+    Request("patch-uid-strategic", "PATCH", f"{_MAPS}/owner", {"metadata": {"uid": "other"}}, STRATEGIC),
+    Request(
+        "patch-uid-json",
+        "PATCH",
+        f"{_MAPS}/owner",
+        [{"op": "replace", "path": "/metadata/uid", "value": "other"}],
+        JSON_PATCH,
+    ),
+    Request("patch-uid-removed", "PATCH", f"{_MAPS}/owner", {"metadata": {"uid": None}}, MERGE),
+    Request("put-uid", "PUT", f"{_MAPS}/owner", _map("owner", uid="other")),
     Request("patch-old-version", "PATCH", f"{_MAPS}/owner", {"metadata": {"resourceVersion": "1"}}, MERGE),
     Request("patch-dry-run", "PATCH", f"{_MAPS}/owner?dryRun=All", {"data": {"dry": "1"}}, MERGE),
     Request("patch-dry-run-left-nothing", "GET", f"{_MAPS}/owner"),
@@ -116,6 +132,11 @@ APPLIED = (
     _apply("apply-managed-fields", _map("by-apply", managedFields=[{"manager": "a"}]), "fieldManager=one"),
     _apply("apply-other-name", _map("other"), "fieldManager=one"),
     _apply("apply-without-kind", {"metadata": {"name": "by-apply"}}, "fieldManager=one"),
+    _apply("apply-kind-alone", {"kind": "ConfigMap", "metadata": {"name": "by-apply"}}, "fieldManager=one"),
+    _apply("apply-version-alone", {"apiVersion": "v1", "metadata": {"name": "by-apply"}}, "fieldManager=one"),
+    _apply("apply-other-kind", {**_map("by-apply"), "kind": "Secret"}, "fieldManager=one"),
+    _apply("apply-other-version", {**_map("by-apply"), "apiVersion": "v2"}, "fieldManager=one"),
+    _apply("apply-no-object", [], "fieldManager=one"),
     _apply("apply-dry-run", _map("by-apply", {"x": "3"}), "fieldManager=one&dryRun=All"),
     _apply("apply-long-manager", _map("by-apply"), f"fieldManager={'m' * 129}"),
     Request("force-without-apply", "PATCH", f"{_MAPS}/by-apply?force=true", {}, MERGE),
@@ -132,10 +153,22 @@ SUBRESOURCES = (
     _create("bind-again", {"metadata": {"name": "p"}, "target": {"name": "m"}}, f"{_PODS}/p/binding"),
     _create("evict-missing", {"metadata": {"name": "none"}}, f"{_PODS}/none/eviction"),
     _create("evict-other-name", {"metadata": {"name": "other"}}, f"{_PODS}/p/eviction"),
-    _create("token-too-short", {"spec": {"expirationSeconds": 5}}, f"{_CORE}/serviceaccounts/default/token"),
+    _create("account", {"metadata": {"name": "account"}}, f"{_CORE}/serviceaccounts"),
+    _create("token-too-short", {"spec": {"expirationSeconds": 5}}, _TOKENS),
+    _create("token-too-long", {"spec": {"expirationSeconds": 1 << 33}}, _TOKENS),
+    _create("token-of-text", {"spec": {"expirationSeconds": "x"}}, _TOKENS),
     _create("token-of-missing", {"spec": {}}, f"{_CORE}/serviceaccounts/none/token"),
     _create("access", {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}, _REVIEWS),
     _create("access-to-nothing", {"spec": {}}, _REVIEWS),
+    _create(
+        "access-to-both",
+        {"spec": {"resourceAttributes": {"verb": "get"}, "nonResourceAttributes": {"verb": "get", "path": "/"}}},
+        _REVIEWS,
+    ),
+    _create(
+        "access-of-no-user", {"spec": {"resourceAttributes": {"verb": "get"}}}, f"{_AUTHORIZATION}/subjectaccessreviews"
+    ),
+    _create("review-of-no-token", {"spec": {}}, "/apis/authentication.k8s.io/v1/tokenreviews"),
 )
 
 FAMILIES = (

@@ -86,6 +86,7 @@ WATCHES = (
     _get("watch-match-alone", f"{_WATCH}&resourceVersionMatch=NotOlderThan"),
     _get("watch-bad-version", f"{_WATCH}&resourceVersion=abc"),
     _get("watch-too-old", f"{_WATCH}&resourceVersion=1"),
+    _get("watch-bad-version-of-maps", f"{_MAPS}?watch=1&timeoutSeconds=1&resourceVersion=abc"),
     _get("watch-table", f"{_WATCH}&{_ONE}", "Table"),
     _get("list-initial-events", f"{_GADGETS}?sendInitialEvents=true"),
 )

@@ -88,6 +88,7 @@ class CustomTypes:
         if change.type == "ADDED":
             established = self._established(change.object.manifest)
             self._storage.put(resource, {**change.object.manifest, "status": established}, change.object)
+            self._storage.begin(described)
 
     def _withdraw(self, resource: ResourceType) -> None:
         for stored in self._storage.collection(resource).objects():

@@ -15,6 +15,11 @@ from dualstack_sim.kube.types import Registry, ResourceType, TypeKey
 FOREGROUND = "foregroundDeletion"
 """The finalizer of an object that waits for the deletion of its dependents."""
 
+ORPHAN = "orphan"
+"""The finalizer of an object whose dependents lose it as an owner first."""
+
+_POLICIES = {"Foreground": FOREGROUND, "Orphan": ORPHAN}
+
 Remove = Callable[[ResourceType, StoredObject, str], None]
 """Deletes an object with the given propagation policy, if it still exists."""
 
@@ -83,9 +88,10 @@ class GarbageCollector:
         return found
 
     def orphan(self, uid: str) -> None:
-        """Remove the owner reference to `uid` from its dependents."""
+        """Remove the owner reference to `uid` from its dependents, and then the object itself."""
         for resource, stored in self.dependents(uid):
             self._remove_owner(resource, stored, uid)
+        self._release(uid, ORPHAN)
 
     def _remove_owner(self, resource: ResourceType, stored: StoredObject, uid: str) -> None:
         owners = [owner for owner in stored.metadata["ownerReferences"] if owner["uid"] != uid]
@@ -106,15 +112,15 @@ class GarbageCollector:
                 self._remove(resource, stored, "Foreground")
         self._release(uid)
 
-    def _release(self, uid: str) -> None:
-        """Delete `uid` if it is in foreground deletion and no dependent blocks it."""
+    def _release(self, uid: str, finalizer: str = FOREGROUND) -> None:
+        """Delete `uid` if it has this finalizer, which waits for the dependents, and none of them blocks it."""
         location = self._alive.get(uid)
         if location is None:
             return
         key, namespace, name = location
         resource = self._registry.get(key)
         stored = self._storage.get(resource, namespace, name) if resource else None
-        if resource is None or stored is None or FOREGROUND not in (stored.metadata.get("finalizers") or ()):
+        if resource is None or stored is None or finalizer not in (stored.metadata.get("finalizers") or ()):
             return
         blocking = any(
             owner["uid"] == uid and owner.get("blockOwnerDeletion")
@@ -122,7 +128,7 @@ class GarbageCollector:
             for owner in dependent.metadata["ownerReferences"]
         )
         if not blocking:
-            rest = [each for each in stored.metadata["finalizers"] if each != FOREGROUND]
+            rest = [each for each in stored.metadata["finalizers"] if each != finalizer]
             manifest = replaced(stored.manifest, ("metadata", "finalizers"), rest or None)
             self._remove(resource, self._storage.put(resource, manifest, stored), "Background")
 
@@ -193,20 +199,22 @@ class Deletion:
         self._check_preconditions(resource, stored, options)
         if resource.key == _NAMESPACES:
             self._check_namespace(resource, name)
-        if options.dry_run:
-            return stored, not self._holds(resource, stored, options)[0]
-        if options.propagation == "Orphan":
-            self.garbage.orphan(stored.uid)
         finalizers, grace = self._holds(resource, stored, options)
         if not finalizers and not grace and resource.key != _NAMESPACES:
-            return self._storage.drop(resource, stored), True
-        marked = self._mark(resource, stored, finalizers, grace)
+            return (stored if options.dry_run else self._storage.drop(resource, stored)), True
+        manifest = self._marked(resource, stored, finalizers, grace)
+        if options.dry_run:
+            return StoredObject(manifest, stored.version), False
+        marked = stored if manifest == stored.manifest else self._storage.put(resource, manifest, stored)
         if FOREGROUND in finalizers:
             self.garbage.foreground(stored.uid)
+        if ORPHAN in finalizers:
+            self.garbage.orphan(stored.uid)
         if resource.key == _NAMESPACES:
             self._empty(name)
         still = self._storage.get(resource, namespace, name)
-        return still or marked, still is None
+        # As upstream, the answer is the object that waits for the garbage collector, which here has already acted.
+        return still or marked, still is None and not finalizers
 
     def _check_preconditions(self, resource: ResourceType, stored: StoredObject, options: DeleteOptions) -> None:
         if options.uid is not None and options.uid != stored.uid:
@@ -229,8 +237,9 @@ class Deletion:
     def _holds(self, resource: ResourceType, stored: StoredObject, options: DeleteOptions) -> tuple[list[str], int]:
         """The finalizers and the grace period in seconds that delay the removal."""
         finalizers = list(stored.metadata.get("finalizers") or ())
-        if options.propagation == "Foreground" and FOREGROUND not in finalizers and self.garbage.dependents(stored.uid):
-            finalizers.append(FOREGROUND)
+        wanted = _POLICIES.get(options.propagation)
+        if wanted and wanted not in finalizers and resource.key != _NAMESPACES:
+            finalizers.append(wanted)
         return finalizers, self._grace(resource, stored, options.grace)
 
     def _grace(self, resource: ResourceType, stored: StoredObject, asked: int | None) -> int:
@@ -244,7 +253,10 @@ class Deletion:
         running = stored.metadata.get("deletionGracePeriodSeconds")
         return grace if running is None else min(grace, int(running))
 
-    def _mark(self, resource: ResourceType, stored: StoredObject, finalizers: list[str], grace: int) -> StoredObject:
+    def _marked(
+        self, resource: ResourceType, stored: StoredObject, finalizers: list[str], grace: int
+    ) -> dict[str, Any]:
+        """The object in deletion."""
         metadata = dict(stored.metadata)
         if not stored.being_deleted or grace < int(metadata.get("deletionGracePeriodSeconds", 0)):
             metadata["deletionTimestamp"] = rfc3339(self._clock.now() + grace)
@@ -257,7 +269,7 @@ class Deletion:
         manifest = {**stored.manifest, "metadata": metadata}
         if resource.key == _NAMESPACES:
             manifest["status"] = {**(manifest.get("status") or {}), "phase": "Terminating"}
-        return stored if manifest == stored.manifest else self._storage.put(resource, manifest, stored)
+        return manifest
 
     def remove_if_released(self, resource: ResourceType, stored: StoredObject) -> StoredObject:
         """Remove an object in deletion if no finalizer and no grace period holds it; call after each update."""

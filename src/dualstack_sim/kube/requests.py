@@ -15,6 +15,7 @@ from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protob
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
 from dualstack_sim.kube.status import (
     Cause,
+    StatusError,
     bad_request,
     forbidden_value,
     invalid,
@@ -184,10 +185,18 @@ def int_parameter(query: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit()):
-        if name != "resourceVersion":
-            raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-        why = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        raise bad_request(f"invalid resource version: resourceVersion: {why}")
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def version_parameter(query: Mapping[str, str], *, watch: bool = False) -> int | None:
+    """The optional `resourceVersion`; 400 if it is not a number, of a watch 500."""
+    text = query.get("resourceVersion", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise StatusError(500, "", why) if watch else bad_request(f"invalid resource version: {why}")
     return int(text)
 
 

@@ -25,6 +25,7 @@ from dualstack_sim.kube.requests import (
     parse_body,
     respond,
     selection,
+    version_parameter,
     with_warnings,
     write_options,
 )
@@ -163,7 +164,7 @@ class Resources:
         check_match(query)
         if query.get("continue"):
             return
-        version, current = int_parameter(query, "resourceVersion"), self._store.storage.version
+        version, current = version_parameter(query), self._store.storage.version
         if not version:
             return
         if version > current:
@@ -196,7 +197,7 @@ class Resources:
         protobuf = media_type == PROTOBUF and (form == "metadata" or not target.resource.custom)
         if media_type == PROTOBUF and not protobuf and not accepts_json(accept or ""):
             raise not_acceptable((JSON,))
-        version = int_parameter(query, "resourceVersion")
+        version = version_parameter(query, watch=True)
         timeout = int_parameter(query, "timeoutSeconds")
         request = WatchRequest(
             target=target,

@@ -134,8 +134,8 @@ def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> StatusError:
-    """422: the object is invalid. All `causes` are reported together."""
-    sentences = [cause.sentence for cause in causes]
+    """422: the object is invalid. All `causes` are reported together, and equal sentences once."""
+    sentences = list(dict.fromkeys(cause.sentence for cause in causes))
     text = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
     qualified = f"{kind}.{group}" if group else kind
     details = _details(name, group, kind, causes=[cause.document() for cause in causes])

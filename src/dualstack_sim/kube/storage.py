@@ -289,12 +289,15 @@ class Storage:
         for listener in self._listeners:
             listener(resource, change)
 
+    def begin(self, resource: ResourceType) -> None:
+        """Serve a new type: a watch of it cannot start before now."""
+        self._floors[resource.storage_key] = self.version
+
     def remove_type(self, resource: ResourceType) -> None:
         """Drop the collection of a type that is no longer served, and end its watches."""
         collection = self._collections.pop(resource.storage_key, None)
         if collection is not None:
             collection.history.close()
-            self._floors[resource.storage_key] = self.version
 
     def reset(self, version: int) -> None:
         """Remove all objects and continue at `version`: all watches end, and none can start before it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack.clock import rfc3339
+from dualstack_sim.kube.decoding import WrongType, body_refusal, known_type, read
 from dualstack_sim.kube.deletion import delete_options
-from dualstack_sim.kube.objects import StoredObject, lookup, replaced
+from dualstack_sim.kube.objects import StoredObject, encoded, lookup, replaced
 from dualstack_sim.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch, json_patch, merge_patch
 from dualstack_sim.kube.selectors import selector_text
 from dualstack_sim.kube.status import (
@@ -85,6 +86,9 @@ class Scales:
         return self.put(target, change(self.get(target), patch.body), options)
 
 
+_SHORTEST, _LONGEST = 600, 1 << 32
+"""Seconds for which a token may be valid."""
+
 _CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -139,9 +143,12 @@ class Subresources:
         return _CREATED
 
     def _token(self, target: Target, account: StoredObject, body: dict[str, Any], _: WriteOptions) -> dict[str, Any]:
+        _check_types("authentication.k8s.io/v1", "TokenRequest", body)
         seconds = lookup(body, ("spec", "expirationSeconds"), 3600)
-        if not isinstance(seconds, int):
-            raise bad_request("TokenRequest.spec.expirationSeconds must be an integer")
+        if not _SHORTEST <= seconds <= _LONGEST:
+            limit = "less than 10 minutes" if seconds < _SHORTEST else "larger than 2^32 seconds"
+            cause = invalid_value("spec.expirationSeconds", str(seconds), f"may not specify a duration {limit}")
+            raise invalid("authentication.k8s.io", "TokenRequest", "", [cause])
         expires = rfc3339(self._store.clock.now() + seconds)
         return {
             "kind": "TokenRequest",
@@ -156,9 +163,11 @@ _USER = {"username": "admin", "groups": ["system:masters", "system:authenticated
 
 
 def review(resource: ResourceType, body: Any) -> dict[str, Any]:
-    """The response to an access or token review: there is one user, with all permissions."""
+    """The response to an access or token review: there is one user, with all permissions. 400, 422."""
     if not isinstance(body, dict):
         raise bad_request("the body must be a JSON object")
+    _check_types(resource.api_version(), resource.kind, body)
+    _check_review(resource, body.get("spec") or {})
     rules = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
     statuses: dict[str, dict[str, Any]] = {
         "selfsubjectrulesreviews": {
@@ -171,3 +180,28 @@ def review(resource: ResourceType, body: Any) -> dict[str, Any]:
     }
     status = statuses.get(resource.plural, {"allowed": True})
     return {**body, "kind": resource.kind, "apiVersion": resource.api_version(), "status": status}
+
+
+def _check_types(api_version: str, kind: str, body: dict[str, Any]) -> None:
+    """400 for a field of another type than that of this kind."""
+    layout, version = known_type(api_version, kind), api_version.rpartition("/")[2]
+    try:
+        read(layout or "", body, [])
+    except WrongType as error:
+        raise body_refusal(kind, version)(str(error)) from None
+
+
+def _check_review(resource: ResourceType, spec: dict[str, Any]) -> None:
+    if resource.kind == "TokenReview" and not spec.get("token"):
+        raise bad_request("token is required for TokenReview in authentication")
+    if not resource.kind.endswith("AccessReview"):
+        return
+    causes, path = [], spec.get("nonResourceAttributes")
+    if (path is None) == (spec.get("resourceAttributes") is None):
+        given = encoded({name.capitalize(): path[name] for name in sorted(path)}).decode() if path else "null"
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.append(invalid_value("spec", given, detail))
+    if resource.kind == "SubjectAccessReview" and not spec.get("user") and not spec.get("groups"):
+        causes.append(invalid_value("spec.user", '""', "at least one of user or group must be specified"))
+    if causes:
+        raise invalid(resource.group, "", "", causes)

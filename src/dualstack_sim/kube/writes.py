@@ -202,6 +202,10 @@ class Writer:
         body = self._decoding(target, lambda: self._patched(target.resource, current, patch))
         if not isinstance(body, dict):
             raise bad_request("the patch makes something of the object that is not an object")
+        if body.get("metadata", {}).get("uid", old.uid) != old.uid:
+            cause = invalid_value("metadata.uid", f'"{body["metadata"]["uid"]}"', "field is immutable")
+            causes = [cause, cause] if target.resource.custom else [cause]  # upstream validates these metadata twice
+            raise invalid(target.resource.group, target.resource.kind, target.name, causes)
         patched = encoded(body).decode()
         return self.update(target, body, options, refuse=lambda why: patch_refusal(why, patched)), False
 
@@ -230,7 +234,8 @@ class Writer:
         if not options.manager:
             cause = required_value("fieldManager", "is required for apply patch")
             raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
-        given = config.get("metadata") if isinstance(config, dict) else None
+        self._check_type(target, config)
+        given = config.get("metadata")
         namespace = given.get("namespace") if isinstance(given, dict) else None
         checked = self._decoded(target, config, APPLIED, lambda why: _untyped(target, namespace or "", why))
         if checked["metadata"].get("managedFields"):
@@ -248,6 +253,17 @@ class Writer:
             merged["metadata"] = {**merged["metadata"], "name": target.name}
             return self.create(target, merged, options), True
         return self.update(target, merged, options, applied=True), False
+
+    @staticmethod
+    def _check_type(target: Target, config: Any) -> None:
+        """400 for an applied configuration without the type of the path."""
+        if not isinstance(config, dict):
+            why = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array"
+            raise bad_request(f"error decoding patch: {why} into Go value of type map[string]interface {{}}")
+        api_version, kind = config.get("apiVersion") or "", config.get("kind") or ""
+        if (api_version, kind) != (target.api_version, target.resource.kind):
+            group, _, version = str(api_version).rpartition("/")
+            raise bad_request(f"invalid object type: {group}/{version}, Kind={kind}")
 
     def count_deletion(self, resource: ResourceType, stored: StoredObject) -> None:
         """Count a deletion, so that the next object with this name gets another uid."""
@@ -326,8 +342,18 @@ class Writer:
         if metadata.get("namespace", target.namespace) != target.namespace:
             raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
         if metadata.get("uid", old.uid) != old.uid:
-            why = f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {old.uid}"
+            why = (
+                f"StorageError: invalid object, Code: 4, Key: {self._key(target)}, ResourceVersion: 0, "
+                "AdditionalErrorMsg: "
+                f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {old.uid}"
+            )
             raise conflict(target.resource.group, target.resource.plural, target.name, why)
+
+    @staticmethod
+    def _key(target: Target) -> str:
+        """The key of the object in etcd."""
+        group = target.resource.group if target.resource.custom else ""
+        return "/".join(("/registry", *filter(None, (group, target.resource.plural, target.namespace, target.name))))
 
     def _check_version(self, target: Target, old: StoredObject, version: str | None) -> None:
         resource = target.resource

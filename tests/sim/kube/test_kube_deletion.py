@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import pytest
 
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, REPLICA_SET, Manifest
@@ -135,6 +136,23 @@ def test_in_the_foreground_the_owner_goes_last(store: KubeStore) -> None:
     assert waiting["metadata"]["finalizers"] == ["foregroundDeletion"]
     store.delete(POD, "p", "default", grace=0)
     assert names(store) == []
+
+
+@pytest.mark.parametrize(("policy", "finalizer"), [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")], ids=str)
+async def test_an_owner_waits_for_the_garbage_collector_before_it_goes(
+    store: KubeStore, http: aiohttp.ClientSession, policy: str, finalizer: str
+) -> None:
+    """As upstream, the answer is the object with the finalizer, also for a dry run and without a dependent."""
+    store.create(CONFIG_MAP, config_map("owner"))
+    path, steps = CONFIG_MAP.item("owner", "default"), list[tuple[str, Any]]()
+    store.listen(lambda _, change: steps.append((change.type, change.object.metadata.get("finalizers"))))
+    for query, left in (({"dryRun": "All"}, ["owner"]), ({}, [])):
+        async with http.delete(path, json={"propagationPolicy": policy}, params=query) as answer:
+            metadata = (await answer.json())["metadata"]
+        assert metadata["finalizers"] == [finalizer]
+        assert "deletionTimestamp" in metadata
+        assert names(store) == left
+    assert steps == [("MODIFIED", [finalizer]), ("MODIFIED", None), ("DELETED", None)]
 
 
 def test_a_namespace_takes_its_content_with_it(store: KubeStore) -> None:

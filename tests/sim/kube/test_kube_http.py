@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, EVENT, NODE, POD, Manifest
+from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, EVENT, NODE, POD, SERVICE_ACCOUNT, Manifest
 from dualstack_sim.kube.store import KubeStore
 from tests.sim.kube.objects import BUDGET, WIDGET, config_map, pod, ready, widget, widget_definition
 
@@ -373,3 +373,39 @@ async def test_metadata_alone(store: KubeStore, http: aiohttp.ClientSession) -> 
     _, listed = await ask(http, "GET", PATH, headers=accept)
     assert listed["kind"] == "PartialObjectMetadataList"
     assert "data" not in listed["items"][0]
+
+
+APPLY = {"Content-Type": "application/apply-patch+yaml"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
+REVIEWS = "/apis/authorization.k8s.io/v1/{}"
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers", "status", "words"),
+    [
+        ("GET", f"{PATH}?watch=1&resourceVersion=x", None, {}, 500, 'resourceVersion: Invalid value: "x"'),
+        ("PATCH", f"{PATH}/a", {"metadata": {"uid": "x"}}, MERGE, 422, "metadata.uid: Invalid value"),
+        ("PATCH", f"{PATH}/a?fieldManager=m", {"metadata": {"name": "a"}}, APPLY, 400, "invalid object type: /, Kind="),
+        ("POST", f"{ACCOUNTS}/s/token", {"spec": {"expirationSeconds": 599}}, {}, 422, "less than 10 minutes"),
+        ("POST", f"{ACCOUNTS}/s/token", {"spec": {"expirationSeconds": "x"}}, {}, 400, "of type int64"),
+        ("POST", REVIEWS.format("selfsubjectaccessreviews"), {"spec": {}}, {}, 422, "exactly one of nonResource"),
+        ("POST", REVIEWS.format("subjectaccessreviews"), {"spec": {}}, {}, 422, "at least one of user or group"),
+        ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {"spec": {}}, {}, 400, "token is required"),
+    ],
+)
+async def test_requests_that_the_real_server_refuses(
+    store: KubeStore,
+    http: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    body: Any,
+    headers: dict[str, str],
+    status: int,
+    words: str,
+) -> None:
+    """tests/kube/corpus.py and its siblings compare the whole answers with those of a real server."""
+    store.create(CONFIG_MAP, config_map("a"))
+    store.create(SERVICE_ACCOUNT, {"metadata": {"name": "s", "namespace": "default"}})
+    found, answer = await ask(http, method, path, json=body, headers=headers)
+    assert (found, words in answer["message"]) == (status, True), answer

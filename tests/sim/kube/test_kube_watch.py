@@ -223,3 +223,15 @@ def test_list_and_watch_together_show_the_present(changes: list[tuple[str, str, 
             else:
                 known[record.name] = str(record.version)
         assert known == versions(store, selector)
+
+
+async def test_a_watch_cannot_start_before_its_type_was_served(store: KubeStore, http: aiohttp.ClientSession) -> None:
+    store.create(CRD, widget_definition())
+    version = store.storage.version
+    store.create(WIDGET, widget("a"))
+    path = WIDGET.collection("default")
+    async with watching(http, path, resourceVersion=str(version)) as stream:
+        assert await stream.seen(1) == [("ADDED", "a")]
+    async with watching(http, path, resourceVersion="1") as stream:
+        event = await stream.next()
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
