@@ -10,7 +10,6 @@ import pytest
 
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.compute.api.errors import Json
-from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.references import Key
 from dualstack_sim.compute.project.inventory import Inventory
 from tests.sim.compute.cloud import MACHINE, NETWORK, NODES, ZONE, Cloud, HandClock, Setting, instance, running
