@@ -27,13 +27,13 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 	$(BIN)/python -m dualstack rehearse examples/shoot-large.yaml
 
 test: $(STAMP)  ## run the quick tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not clients and not kube"
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not clients and not kube"
 
 test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
-	$(BIN)/python -m pytest -q -m "slow and not kube"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "slow and not kube"
 
 test-kube: $(STAMP)  ## run migrations and requests on a real kube-apiserver, which it builds once into the user's cache; needs go, or KUBEBUILDER_ASSETS
 	$(BIN)/python -m tests.kube.programs
