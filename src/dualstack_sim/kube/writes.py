@@ -12,7 +12,7 @@ from dualstack_sim.chance import Chance
 from dualstack_sim.kube.decoding import FieldCheck, WrongType, body_refusal, patch_refusal
 from dualstack_sim.kube.defaults import with_defaults
 from dualstack_sim.kube.deletion import Deletion
-from dualstack_sim.kube.objects import StoredObject, encoded, in_version
+from dualstack_sim.kube.objects import StoredObject, encoded, in_version, lookup
 from dualstack_sim.kube.patches import (
     APPLY_PATCH,
     JSON_PATCH,
@@ -202,8 +202,9 @@ class Writer:
         body = self._decoding(target, lambda: self._patched(target.resource, current, patch))
         if not isinstance(body, dict):
             raise bad_request("the patch makes something of the object that is not an object")
-        if body.get("metadata", {}).get("uid", old.uid) != old.uid:
-            cause = invalid_value("metadata.uid", f'"{body["metadata"]["uid"]}"', "field is immutable")
+        uid = lookup(body, ("metadata", "uid"), old.uid)
+        if isinstance(uid, str) and uid != old.uid:
+            cause = invalid_value("metadata.uid", f'"{uid}"', "field is immutable")
             causes = [cause, cause] if target.resource.custom else [cause]  # upstream validates these metadata twice
             raise invalid(target.resource.group, target.resource.kind, target.name, causes)
         patched = encoded(body).decode()

@@ -386,6 +386,9 @@ ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
     [
         ("GET", f"{PATH}?watch=1&resourceVersion=x", None, {}, 500, 'resourceVersion: Invalid value: "x"'),
         ("PATCH", f"{PATH}/a", {"metadata": {"uid": "x"}}, MERGE, 422, "metadata.uid: Invalid value"),
+        ("PATCH", f"{PATH}/a", {"metadata": "x"}, MERGE, 422, "cannot unmarshal string"),
+        ("PATCH", f"{PATH}/a", {"metadata": {"uid": 1}}, MERGE, 422, "cannot unmarshal number"),
+        ("POST", f"{ACCOUNTS}/s/token", {"spec": []}, {}, 400, "cannot unmarshal array"),
         ("PATCH", f"{PATH}/a?fieldManager=m", {"metadata": {"name": "a"}}, APPLY, 400, "invalid object type: /, Kind="),
         ("POST", f"{ACCOUNTS}/s/token", {"spec": {"expirationSeconds": 599}}, {}, 422, "less than 10 minutes"),
         ("POST", f"{ACCOUNTS}/s/token", {"spec": {"expirationSeconds": "x"}}, {}, 400, "of type int64"),
