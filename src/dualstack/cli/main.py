@@ -22,6 +22,7 @@ from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
 from dualstack.cli.trial import trial
 from dualstack.cli.verify import verify
+from dualstack.kube.interface import Unauthenticated
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, protect
 
@@ -82,6 +83,9 @@ def main(name: str = "dualstack") -> None:
     except Interrupted as error:
         click.echo(f"dualstack: {error}", err=True)
         status = 130
+    except Unauthenticated as error:
+        click.echo(f"dualstack: Kubernetes API: {error}; log in again, or get a new kubeconfig", err=True)
+        status = 1
     except DualstackError as error:
         click.echo(f"dualstack: {error}", err=True)
         status = 1

@@ -7,11 +7,19 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, profile_option, snapshot_option
+from dualstack.cli.live.options import (
+    Target,
+    cluster_options,
+    output_options,
+    profile_option,
+    seed_option,
+    snapshot_option,
+)
 
 
 @click.command()
 @cluster_options
+@seed_option
 @snapshot_option
 @profile_option
 @click.option("--prober-image", metavar="IMAGE", default="", help="The image that `prepare` is going to get.")

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option
+from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option, seed_option
 from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
 @click.command()
 @cluster_options
+@seed_option
 @click.option(
     "--prober-image",
     metavar="IMAGE",

@@ -45,8 +45,10 @@ class Anonymous:
 class GoogleCredentials:
     """Wraps credentials of google-auth and refreshes them in a thread before they expire."""
 
-    def __init__(self, credentials: Any) -> None:
+    def __init__(self, credentials: Any, remedy: str = "") -> None:
+        """remedy: what to do when they no longer give a token, as a clause."""
         self._credentials = credentials
+        self._remedy = remedy
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -79,7 +81,8 @@ class GoogleCredentials:
         if impersonate:
             module: Any = importlib.import_module("google.auth.impersonated_credentials")
             credentials = module.Credentials(credentials, target_principal=impersonate, target_scopes=[SCOPE])
-        return cls(credentials)
+        renew = "get a new file for --credentials" if file else "run `gcloud auth application-default login`"
+        return cls(credentials, renew)
 
     @property
     def valid(self) -> bool:
@@ -99,7 +102,7 @@ class GoogleCredentials:
             self._credentials.refresh(_send)
         except failures.GoogleAuthError as error:
             passing = isinstance(error, failures.TransportError) or error.retryable
-            raise _no_token(error, passing=passing) from error
+            raise _no_token(error, "" if passing else self._remedy, passing=passing) from error
 
 
 def _words(error: Exception) -> str:
@@ -109,8 +112,8 @@ def _words(error: Exception) -> str:
     return str(error if isinstance(error, OSError) or not error.args else error.args[0]).rstrip(".")
 
 
-def _no_token(error: Exception, *, passing: bool) -> ComputeRefusal:
-    words = f"cannot fetch token: {error}"
+def _no_token(error: Exception, remedy: str, *, passing: bool) -> ComputeRefusal:
+    words = "; ".join(filter(None, (f"cannot fetch token: {_words(error)}", remedy)))
     return Transient("tokenUnavailable", words) if passing else Unauthenticated("invalid_client", words)
 
 

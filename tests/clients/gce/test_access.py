@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,19 @@ async def test_a_refused_token_differs_from_an_unreachable_token_endpoint(
     with pytest.raises(Transient, match="cannot fetch token"):
         await silent.get("global/networks/n")
     await clients.close()
+
+
+async def test_an_expired_login_is_one_sentence_that_says_how_to_log_in_again(server: Server) -> None:
+    server.on("POST", "token", (400, {"error": "invalid_grant", "error_description": "Token has been expired."}))
+    module: Any = importlib.import_module("google.oauth2.credentials")
+    given = dict.fromkeys(("refresh_token", "client_id", "client_secret"), "x")
+    login = module.Credentials(None, token_uri=server.url + "/token", **given)
+    with pytest.raises(Unauthenticated) as refused:
+        await GoogleCredentials(login, "run `gcloud auth application-default login`").authorization()
+    assert str(refused.value) == (
+        "invalid_client: cannot fetch token: invalid_grant: Token has been expired; "
+        "run `gcloud auth application-default login`"
+    )
 
 
 @pytest.mark.parametrize("endpoint", ["", "nowhere", "ftp://example.org", "http://"])

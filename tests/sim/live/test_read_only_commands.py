@@ -123,3 +123,47 @@ async def test_a_user_who_may_only_read_learns_what_is_missing(world: dict[str, 
         assert refused.status == 1
         assert "kubernetes-permissions: leases in kube-system" in refused.err
         assert door.writes == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (
+            "/api",
+            "Kubernetes API: HTTP status 401 Unauthorized; log in again, or get a new kubeconfig",
+        ),
+        ("/compute/", "Error 401: expired, authError"),
+    ],
+)
+async def test_expired_credentials_are_one_sentence(
+    world: dict[str, Any], tmp_path: Path, refused: str, words: str
+) -> None:
+    def expired(request: web.Request, _: bytes) -> web.Response | None:
+        if not request.path.startswith(refused):
+            return None
+        if refused == "/compute/":
+            error = {"code": 401, "message": "expired", "errors": [{"reason": "authError"}]}
+            return web.json_response({"error": error}, status=401)
+        return web.json_response({"kind": "Status", "code": 401, "message": "expired"}, status=401)
+
+    async with doors(world, tmp_path, expired) as door:
+        for command in ("status", "prepare"):
+            ended = await door.run(command, *(["--yes"] if command == "prepare" else []))
+            assert ended.status == 1
+            assert words in ended.err
+            assert len(ended.err.splitlines()) == 1
+            assert ended.out == ""
+        assert door.writes == []
+
+
+@pytest.mark.slow
+async def test_the_seed_rules_out_what_the_shoot_does_not_show(door: Doors, world: dict[str, Any]) -> None:
+    seed = ("--seed-kubeconfig", world["seedKubeconfig"])
+    for options, status in (((), "problem"), (seed, "ok")):
+        ended = await door.run("preflight", "-o", "json", "--accept", "alias-matched", *options)
+        found = {finding["id"]: finding["status"] for finding in ended.result["findings"]}
+        assert (ended.status, found["guest-agent"]) == (0, status), ended.err
+    wrong = await door.run("preflight", "--seed-kubeconfig", world["gardenKubeconfig"] + ".none")
+    assert wrong.status == 2
+    assert door.writes == []

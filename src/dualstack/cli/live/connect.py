@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dualstack.cli.live.options import Target
+from dualstack.cli.live.seed import read_seed
 from dualstack.clock import Clock, ScaledClock
 from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
@@ -38,6 +39,8 @@ class Connected:
     context: str
     holder: Holder
     """This process, as the one that changes the cluster."""
+    guest_agent: str = ""
+    """What the seed shows of the guest agent of the nodes, as that of `Inventory`."""
 
 
 @asynccontextmanager
@@ -66,10 +69,13 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
             compute = _compute(project_of(objects, stated), clock, target, recorder)
             context = connection.context_name or ""
         stack.push_async_callback(compute.close)
-        found = await identify(compute, objects, stated)
+        found, guest_agent = await identify(compute, objects, stated), ""
+        if target.seed_kubeconfig is not None:
+            seed = await read_seed(target.seed_kubeconfig, found)
+            found, guest_agent = seed.known(found), seed.guest_agent
         holder = Holder(kube, clock, f"dualstack on {socket.gethostname()} ({os.getpid()}-{secrets.token_hex(2)})")
         compute.before_change = holder.confirm
-        yield Connected(kube, compute, clock, found, context, holder)
+        yield Connected(kube, compute, clock, found, context, holder, guest_agent)
 
 
 def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | None) -> ComputeClient:

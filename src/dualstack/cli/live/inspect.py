@@ -33,7 +33,13 @@ async def inspect(
     prober_image: str = "",
 ) -> Inventory:
     """What all checks look at."""
-    preflight = Preflight(cluster.compute, cluster.identity.cluster, settings or Settings(), prober_image=prober_image)
+    preflight = Preflight(
+        cluster.compute,
+        cluster.identity.cluster,
+        settings or Settings(),
+        prober_image=prober_image,
+        guest_agent=cluster.guest_agent,
+    )
     platform = cluster.identity.platform
     inventory = await read_inventory(
         cluster.kube, preflight, facts, strategy, platform=platform, now=cluster.clock.now()

@@ -34,6 +34,7 @@ class Target:
     clock_speed: float = 1.0
     end_with_stdin: bool = False
     snapshot: Path | None = None
+    seed_kubeconfig: Path | None = None
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Target:
@@ -109,6 +110,11 @@ plan_option = click.option(
     "--plan",
     type=DOCUMENT,
     help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
+)
+seed_option = click.option(
+    "--seed-kubeconfig",
+    type=click.Path(path_type=Path),
+    help="Of a shoot: a kubeconfig of its seed, which shows the guest agent of the nodes and the surge of pools.",
 )
 
 

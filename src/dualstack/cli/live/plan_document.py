@@ -140,7 +140,7 @@ def _disruption(found: Disruption) -> Iterator[str]:
             "     ",
         )
     else:
-        yield f"   - no PodDisruptionBudget blocks evictions now ({found.budgets} exist)"
+        yield f"   - PodDisruptionBudgets: {found.budgets}, none of them blocks evictions now"
     if found.window:
         yield f"   - maintenance window: {found.window}"
 
