@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dualstack.cli.rehearsal.claims import announced_differences, measured_differences
@@ -75,7 +75,7 @@ class Scenario:
         draw = random.Random(seed)
         shoot = random_shoot(draw)
         nodes = draw.choice((1, 2, 3, 5, 8, 12))
-        return cls(
+        drawn = cls(
             seed=seed,
             nodes=max(nodes, len(shoot["spec"]["provider"]["workers"])),
             strategy=draw.choice(("overlap", "overlap", "auto", "compressed")),
@@ -97,6 +97,17 @@ class Scenario:
             losses=tuple(
                 Loss(draw.uniform(0.0, 1500.0), draw.randint(0, 11), draw.random() < 0.7)
                 for _ in range(draw.choice((0, 0, 0, 1, 2)))
+            ),
+        )
+        return replace(
+            drawn,
+            knobs=replace(
+                drawn.knobs,
+                hybrid_limits=draw.choice(("advice", "enforced")),
+                route_conflict=draw.choice(("operation", "request")),
+                repeated_alias=draw.choice(("collapsed", "operation", "request")),
+                subnetwork_patch=draw.choice(("grouped", "single")),
+                alias_over_route=draw.choice(("accept", "accept", "accept", "refuse")),
             ),
         )
 

@@ -46,8 +46,8 @@ class Begin:
 class Blackout:
     """One that has ended.
 
-    bound: `at most` also if no step of this process ended it, so it ended before it was observed; `about` if neither
-    begin nor end were observed.
+    bound: `at most` also if no step of this process ended it, so it ended before it was observed, or if all nodes but
+    one have ended; `about` if neither begin nor end were observed.
     """
 
     seconds: float
@@ -111,7 +111,8 @@ class BlackoutWatch:
         if lost:
             return None
         bound = self._open.bound
-        if began is None:
+        # The other nodes of a single one were ending, since when is not known.
+        if began is None or len(facts.pod_cidr_of) < 2:
             bound = "about" if bound == "at least" else "at most"
         over = Blackout(max(0.0, ended - self._open.since), bound, max(1, self._most))
         self._open, self._most = None, 0

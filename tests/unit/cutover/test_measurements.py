@@ -65,6 +65,15 @@ def test_p09_one_that_no_step_ended_is_a_maximum() -> None:
     assert follow(watch, served(0, 1, 2), None, 230.0) == Blackout(30.0, "about", 1)
 
 
+def test_p25_an_outage_of_which_all_nodes_but_one_have_ended_is_a_maximum() -> None:
+    """Seed 4813: no other node was left to lose connectivity, and 69 s were measured."""
+    watch = BlackoutWatch()
+    watch.begin(served(0, 1, 2), 100.0)
+    assert follow(watch, served(2), 110.0, 112.0) is None
+    left = replace(served(0), nodes=(node(0),))
+    assert follow(watch, left, 170.0, 180.0) == Blackout(70.0, "at most", 2)
+
+
 def test_p09_a_node_that_joins_has_lost_nothing() -> None:
     watch, joined = BlackoutWatch(), replace(served(0, 1, 2), nodes=(*at_rest(3).nodes, node(3)))
     watch.begin(served(0, 1, 2), 100.0)
