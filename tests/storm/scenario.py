@@ -50,7 +50,7 @@ QUOTAS: tuple[tuple[str, str, int, int], ...] = (
 )
 """Method at which a quota is cut, its name, and the lowest and highest value."""
 
-PATIENCE = 180.0
+LONGEST_OUTAGE = 180.0
 """Seconds that a disturbed order with an outage may take: a request is repeated for a minute before it fails."""
 
 
@@ -168,7 +168,7 @@ class Scenario:
             broken.append(f"a node that joined waited {world.longest_wait():.1f} s")
         chosen = {event.strategy for event in world.events if isinstance(event, StrategyChosen)}
         if "compressed" in chosen:  # its outage is announced
-            late = world.longest() > PATIENCE + slower
+            late = world.longest() > LONGEST_OUTAGE + slower
             return broken + ([f"unreachable for {world.longest():.1f} s"] if late else [])
         return broken + self._broken_without_loss(world, LONGEST + slower)
 

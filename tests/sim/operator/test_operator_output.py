@@ -1,4 +1,4 @@
-"""The operator works on while its output cannot be written, tells the truth about its health, and ends when told to."""
+"""The operator works on while its output cannot be written, reports its health correctly, and ends at a signal."""
 
 from __future__ import annotations
 

@@ -61,6 +61,13 @@ def test_t7_a_change_that_takes_longer_than_its_barrier_contradicts(longest: dic
     assert contradictions("compressed", {}, longest) == ()
 
 
+def test_a_change_that_takes_as_long_as_its_barrier_contradicts_nothing() -> None:
+    for barrier in BARRIERS["overlap"]:
+        limit = getattr(Settings(), barrier.setting)
+        assert contradictions("overlap", {}, {barrier.change: limit}) == ()
+        assert contradictions("overlap", {}, {barrier.change: limit + 1})
+
+
 @given(ANSWERS)
 def test_only_a_measured_answer_contradicts(measured: dict[str, str]) -> None:
     found = contradictions("overlap", measured, {})
