@@ -49,7 +49,7 @@ def migrate(no_wait: bool, **options: Any) -> None:
     """Migrate the infrastructure of a cluster without Gardener: flag, range, aliases, routes away, flag off, subnet.
 
     It is `dualstack prepare`, the wait until you have stopped the route controller of cloud-controller-manager, and
-    `dualstack finish` in one command; then the nodes subnet becomes dual-stack. Run it again to go on after an
+    `dualstack finish` in one command; then the nodes subnet becomes dual-stack. Run it again to resume after an
     interruption. In a Gardener shoot, gardenlet and provider-gcp do this work, so the command refuses and says how to
     hand over.
     """

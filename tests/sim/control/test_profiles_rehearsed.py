@@ -20,8 +20,8 @@ def test_five_final_failures_for_one_reason_end_the_rehearsal() -> None:
     for _ in range(4):
         record.add(failed("unknown to this version"))
         record.add(failed("busy"))
-        record.add(failed("planned again", final=False))
-        record.add(failed("planned again", final=False))
+        record.add(failed("state changed; replanning", final=False))
+        record.add(failed("state changed; replanning", final=False))
     assert record.stuck_on() is None
     record.add(failed("unknown to this version"))
     assert record.stuck_on() == "set-overlap-flag: unknown to this version"
