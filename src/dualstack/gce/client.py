@@ -222,7 +222,7 @@ class ComputeClient:
     async def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str | None]
     ) -> Resource:
-        call = f"{method} {path}"
+        call = f"{method} {path or f'projects/{self.project}'}"
         headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
         authorization = await self._credentials.authorization()
         if authorization is not None:

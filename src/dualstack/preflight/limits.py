@@ -32,6 +32,10 @@ STATIC_ROUTES = 200
 (docs/reference/compute-engine.md#static-routes-per-network)."""
 
 
+SUBNET_RANGES = 300
+"""Ranges of subnets of a network, unless the quota was raised (docs/reference/compute-engine.md#network-quotas)."""
+
+
 @Check(
     "secondary-range-limit",
     "blocker",
@@ -149,7 +153,22 @@ def _peak(inventory: Inventory, quotas: Mapping[str, Resource]) -> dict[str, int
             family = f"{kind.partition('-')[0].upper()}_CPUS"
             added[family if family in quotas and family not in _IN_CPUS else "CPUS"] += pool.surge * count
             added["CPUS_ALL_REGIONS"] += pool.surge * count
+        for metric, count in _accelerators(machines).items():
+            added[metric] += pool.surge * count
     return {metric: count for metric, count in added.items() if metric in quotas}
+
+
+def _accelerators(machines: list[Resource]) -> Counter[str]:
+    """The most GPUs of one of these VMs, by quota (docs/reference/compute-engine.md#accelerator-quotas)."""
+    most = Counter[str]()
+    for machine in machines:
+        found = Counter[str]()
+        for entry in machine.get("guestAccelerators") or ():
+            kind = last_segment(entry["acceleratorType"]).removeprefix("nvidia-").removeprefix("tesla-")
+            for metric in (f"NVIDIA_{kind.upper().replace('-', '_')}_GPUS", "GPUS_ALL_REGIONS"):
+                found[metric] += int(entry["acceleratorCount"])
+        most |= found
+    return most
 
 
 @Check(
@@ -199,6 +218,37 @@ def static_route_quota(inventory: Inventory) -> Iterator[Problem]:
             f"STATIC_ROUTES_PER_NETWORK is {STATIC_ROUTES}"
         )
         yield Problem(f"network {inventory.cluster.network}", evidence)
+
+
+@Check(
+    "subnet-range-quota",
+    "risk",
+    reads=("cluster state", "network", "subnetworks"),
+    fine=f"the network has room for more ranges of subnets under the default quota of {SUBNET_RANGES}",
+    consequence="unless the quota was raised, Compute refuses a range, and the migration returns to routes",
+    remedy="check the quota and raise it, or delete subnets or secondary ranges that are not used",
+    cause="quota",
+)
+def subnet_range_quota(inventory: Inventory) -> Iterator[Problem]:
+    """Primary, secondary and IPv6 ranges count (docs/reference/compute-engine.md#network-quotas)."""
+    existing = sum(
+        bool(subnet.get("ipCidrRange")) + len(subnet.get("secondaryIpRanges") or ()) + _has_ipv6(subnet)
+        for subnet in inventory.in_network("subnetworks")
+    )
+    services = inventory.subnet(inventory.cluster.services_subnet)
+    to_come = 2 * (services is None) + (not inventory.facts.range_present)
+    more = to_come + sum(not _has_ipv6(subnet) for subnet in inventory.subnets)
+    if more and existing + more > SUBNET_RANGES:
+        evidence = (
+            f"its subnets have {existing} ranges and {more} more are needed; the default quota "
+            f"SUBNET_RANGES_PER_NETWORK is {SUBNET_RANGES}"
+        )
+        yield Problem(f"network {inventory.cluster.network}", evidence)
+
+
+def _has_ipv6(subnet: Resource) -> bool:
+    """Whether the subnet has an IPv6 range."""
+    return bool(subnet.get("stackType", "IPV4_ONLY") != "IPV4_ONLY")
 
 
 @Check(

@@ -38,7 +38,7 @@ ROUTER_FIELDS = (
 )
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
 INSTANCE_FIELDS = (
-    "items/*/instances(name,zone,machineType,"
+    "items/*/instances(name,zone,machineType,guestAccelerators(acceleratorType,acceleratorCount),"
     "networkInterfaces(name,network,subnetwork,accessConfigs(type))),nextPageToken"
 )
 MACHINE_TYPE_FIELDS = "name,zone,guestCpus"
@@ -184,8 +184,10 @@ class Preflight:
     async def _granted(self, path: str, wanted: frozenset[str]) -> frozenset[str]:
         try:
             return await self.compute.granted(path, wanted)
-        except NotFound:  # deleted since it was read
-            return wanted
+        except NotFound:
+            if path == self.cluster.nodes_subnet_path:
+                raise
+            return wanted  # the VM or route was deleted since it was read
 
 
 async def _only(request: Awaitable[Resource]) -> list[Resource]:

@@ -51,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     limits.roll_out_quota,
     limits.nodes_subnet_room,
     limits.static_route_quota,
+    limits.subnet_range_quota,
     limits.hybrid_limits,
     limits.decoy_room,
 )

@@ -342,6 +342,14 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         ),
     ),
     (
+        "subnet-range-quota",
+        nodes_subnet(secondaryIpRanges=[SECOND] * 297),
+        (
+            "network vpc: its subnets have 298 ranges and 4 more are needed; the default quota "
+            "SUBNET_RANGES_PER_NETWORK is 300"
+        ),
+    ),
+    (
         "hybrid-limits",
         nics(MOST_INTERFACES),
         (
@@ -407,6 +415,7 @@ def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
         "firewall-name-taken",
         "roll-out-quota",
         "nodes-subnet-room",
+        "subnet-range-quota",
     }
     created = answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES), inventory=DONE)
     for check in ("service-range-overlap", "service-range-routes", "peer-ranges", "reserved-ranges"):
@@ -431,6 +440,27 @@ def test_p18_the_roll_out_counts_the_vcpus_of_the_machine_family(
     inventory = with_answer("instances", [machine(kind=kind)], regional(*quotas))
     evidence = [finding.evidence for finding in findings(inventory, "roll-out-quota") if finding.status == "problem"]
     assert [text.split()[1] for text in evidence] == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric"),
+    [
+        ("nvidia-tesla-t4", "NVIDIA_T4_GPUS"),
+        ("nvidia-a100-80gb", "NVIDIA_A100_80GB_GPUS"),
+        ("nvidia-l4", "GPUS_ALL_REGIONS"),
+    ],
+)
+def test_p18_the_roll_out_counts_the_gpus_of_the_vm_that_has_most(kind: str, metric: str) -> None:
+    vms = [
+        machine(f"node-{count}")
+        | {"guestAccelerators": [{"acceleratorType": f"{ZONE}/{kind}", "acceleratorCount": count}]}
+        for count in (1, 2)
+    ]
+    inventory = with_answer("instances", vms, regional(quota(metric, 4, 3)))
+    assert problems(inventory, "roll-out-quota") == [
+        f"region europe-west1: quota {metric} is 4, 3 are used and up to 2 more are needed"
+    ]
+    assert problems(with_answer("region", [{"quotas": [quota(metric, 5, 3)]}], inventory), "roll-out-quota") == []
 
 
 def test_p18_a_pool_without_vms_counts_its_instances_and_the_largest_type_of_a_pool_its_vcpus() -> None:

@@ -93,6 +93,13 @@ async def test_each_machine_type_is_read_once_and_the_metadata_of_one_vm_of_each
     assert [found["name"] for found in inventory.of("machine metadata")] == ["node-0", "old-0"]
 
 
+async def test_p21_permissions_on_a_subnet_that_is_not_found_are_unknown() -> None:
+    compute = cloud()
+    path = f"{CLUSTER.nodes_subnet_path}/testIamPermissions"
+    compute.refusals[f"POST {path}"] = [NotFound("notFound", "gone")]
+    assert isinstance((await read(compute)).answers["permissions"], NotFound)
+
+
 @pytest.mark.parametrize(
     ("refused", "unknown"),
     [
