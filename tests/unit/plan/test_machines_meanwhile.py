@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from dualstack.plan.facts import AliasFacts, CutoverFacts, NodeFacts
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, check
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import AddAliases, DeleteRoutes, RestoreRoutes
+from dualstack.plan.steps import AddAliases, DeleteRoutes, RemoveSecondaryRange, RestoreRoutes
 from dualstack.plan.strategies import STRATEGIES, choose
 from tests.support.cluster_facts import RANGE, ZONE, at_goal, at_rest, cidr, last, states
 
@@ -40,6 +41,17 @@ def test_w36_a_vm_whose_node_is_given_a_pod_cidr_late_gets_its_alias_before_any_
     assert any(isinstance(plan[number], AddAliases) for number in served if number < deleted)
     assert isinstance(plan[served[0]], RestoreRoutes if step == "add-secondary-range" else AddAliases)
     assert at_goal(last(OVERLAP, facts, SETTINGS))
+
+
+@pytest.mark.parametrize("step", ["save-routes", "add-secondary-range"])
+def test_p01_a_node_whose_route_is_refused_gets_its_alias_and_the_range_stays(step: str) -> None:
+    facts = reached(step)
+    young = replace(YOUNG, pod_cidr=cidr(40))
+    facts = replace(facts, nodes=(*facts.nodes, young), refused=frozenset({RestoreRoutes.id}))
+    plan = list(islice(OVERLAP.transitions(facts, SETTINGS), 100))
+    assert len(plan) < 100
+    assert not any(isinstance(each, RemoveSecondaryRange) for each in plan)
+    assert AddAliases(("young",)) in plan
 
 
 def test_w36_a_node_that_appears_during_the_deletes_gets_its_alias_before_the_next_route_is_deleted() -> None:

@@ -45,6 +45,7 @@ from dualstack.plan.steps import (
     RemoveDrillRoutes,
     RemoveRangeCanary,
     RemoveSecondaryRange,
+    RestoreRoutes,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
@@ -163,8 +164,9 @@ def _range(facts: CutoverFacts, settings: Settings) -> Transition | None:
 def _joined(facts: CutoverFacts, _: Settings) -> Transition | None:
     """Its alias might carry nothing (docs/reference/cut-over.md#k3), which the report of a node that has just joined
     shows late. Its route is certain, and no alias keeps the range yet. It also makes a cluster of one node, which got
-    its range without a trial, try it after all."""
-    joined = facts.unreachable and not facts.lost
+    its range without a trial, try it after all. A route that was refused without the range, such as by the quota, would
+    be refused again; then the node gets its alias."""
+    joined = facts.unreachable and not facts.lost and RestoreRoutes.id not in facts.refused
     on_routes = facts.range_present and facts.subnet.overlap_flag and facts.live_routes and not facts.all_holders
     return RemoveSecondaryRange() if joined and on_routes else None
 
