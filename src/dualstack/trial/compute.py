@@ -28,6 +28,8 @@ from dualstack.gce.resources import first_interface
 from dualstack.trial.document import Exchange
 from dualstack.trial.ownership import Owner
 
+FLAG = "allowSubnetCidrRoutesOverlap"
+"""The field of a subnet that lets its ranges overlap with routes."""
 ATTEMPTS = 6
 """How often a change is tried while it fails for a passing reason."""
 PAUSE = 2.0
@@ -97,6 +99,8 @@ class TrialCompute(ComputeClient):
         self.owner = owner
         self._time = clock
         self._entries: list[_Entry] = []
+        self._begun: dict[str, _Entry] = {}
+        """By the name of the operation that the request began."""
         self.requests = self.changes = 0
         self._skew = 0.0
 
@@ -182,15 +186,15 @@ class TrialCompute(ComputeClient):
             skew = parse_rfc3339(stamp) - (began + seconds / 2)
             self._skew = skew if abs(skew) > SKEW else 0.0
         call = f"{method} {path}"
-        self._entries.append(_Entry(_EXPERIMENT.get(), began, seconds, call, asked, body, status, answer))
+        entry = _Entry(_EXPERIMENT.get(), began, seconds, call, asked, body, status, answer)
+        self._entries.append(entry)
+        if method != "GET" and answer.get("name"):
+            self._begun[answer["name"]] = entry
 
     def _end(self, operation: Resource) -> None:
-        if operation.get("status") != "DONE":
-            return
-        for entry in reversed(self._entries):
-            if isinstance(entry.answer, dict) and entry.answer.get("name") == operation.get("name"):
-                entry.operation = operation
-                return
+        entry = self._begun.get(str(operation.get("name")))
+        if operation.get("status") == "DONE" and entry is not None:
+            entry.operation = operation
 
     # -- reading
 
@@ -290,12 +294,9 @@ class TrialCompute(ComputeClient):
 
     def _ended(self, operation: Resource) -> float:
         """When a change took effect: the end of its operation as Compute stamps it, else now."""
-        name = operation.get("name")
-        for entry in reversed(self._entries):
-            if name and isinstance(entry.answer, dict) and entry.answer.get("name") == name:
-                stamp = (entry.operation or entry.answer).get("endTime")
-                return parse_rfc3339(stamp) if stamp else self.now()
-        return self.now()
+        entry = self._begun.get(str(operation.get("name")))
+        stamp = (entry.operation or entry.answer).get("endTime") if entry is not None else None
+        return parse_rfc3339(stamp) if stamp else self.now()
 
 
 class _Hidden:

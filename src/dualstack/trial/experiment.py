@@ -8,7 +8,7 @@ from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.gce import Resource
-from dualstack.trial.compute import Outcome, TrialCompute
+from dualstack.trial.compute import FLAG, Outcome, TrialCompute
 from dualstack.trial.document import Confidence, Distribution, Packets
 from dualstack.trial.ladder import Ladder
 from dualstack.trial.measuring import Measuring
@@ -75,7 +75,7 @@ class Lab:
         """A new subnet with the overlap flag, and a /20 for its range; None if v1 does not know the flag."""
         primary, secondary = self.site.ranges()
         path = await self.site.make_subnet(self.site.fresh(word), primary)
-        outcome = await self.compute.patch_subnet(path, {"allowSubnetCidrRoutesOverlap": True})
+        outcome = await self.compute.patch_subnet(path, {FLAG: True})
         if not outcome.accepted or not is_flagged(await self.read(path, is_flagged)):
             return None
         return path, secondary
@@ -94,7 +94,7 @@ class Lab:
 
 def is_flagged(subnet: Resource) -> bool:
     """Whether a subnet has the overlap flag."""
-    return bool(subnet.get("allowSubnetCidrRoutesOverlap"))
+    return bool(subnet.get(FLAG))
 
 
 @dataclass(frozen=True, slots=True)

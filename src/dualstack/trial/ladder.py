@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dualstack.clock import Clock
 from dualstack.gce.gather import gather_all
-from dualstack.trial.compute import Outcome, TrialCompute
+from dualstack.trial.compute import FLAG, Outcome, TrialCompute
 from dualstack.trial.document import Packets
 from dualstack.trial.measuring import Measuring, longest_gap, mesh
 from dualstack.trial.site import PODS, Site
@@ -24,7 +24,7 @@ KEPT = 40
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One transition. since, until: of the measurement; `accepted`: of every request.
+    """One transition. since, until: of the measurement; `accepted`: of every request; measured: by every VM.
 
     steady: the answered share of all packets between pods at the end. lost, sent: packets between pods meanwhile.
     """
@@ -33,6 +33,7 @@ class Passage:
     outcomes: tuple[Outcome, ...]
     since: float
     until: float
+    measured: bool
     steady: float
     sent: int
     lost: int
@@ -128,7 +129,7 @@ class Ladder:
         outcomes = tuple(await step())
         await self._clock.sleep(settle)
         until = self._compute.now()
-        await self._measuring.until(until)
+        measured = await self._measuring.until(until)
         flows = self._measuring.flows(mesh)
         all_packets = [self._measuring.packets(flow, since, until, name) for flow in flows]
         sent = sum(sum(each.sent) for each in all_packets)
@@ -139,6 +140,7 @@ class Ladder:
             outcomes=outcomes,
             since=since,
             until=until,
+            measured=measured,
             steady=steady,
             sent=sent,
             lost=lost,
@@ -150,10 +152,10 @@ class Ladder:
     # -- steps
 
     async def _flag_on(self) -> list[Outcome]:
-        return [await self._compute.patch_subnet(self._site.nodes, {"allowSubnetCidrRoutesOverlap": True})]
+        return [await self._compute.patch_subnet(self._site.nodes, {FLAG: True})]
 
     async def _flag_off(self) -> list[Outcome]:
-        return [await self._compute.patch_subnet(self._site.nodes, {"allowSubnetCidrRoutesOverlap": False})]
+        return [await self._compute.patch_subnet(self._site.nodes, {FLAG: False})]
 
     async def _range(self, *, on: bool) -> list[Outcome]:
         ranges = [{"rangeName": RANGE, "ipCidrRange": PODS}] if on else []

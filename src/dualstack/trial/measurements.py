@@ -11,6 +11,8 @@ from dualstack.trial.document import load
 
 PROPAGATION = "propagation"
 """The experiment that times how changes reach the hosts."""
+TRANSITIONS = "transitions"
+"""The experiment that takes a subnet through the states of a cut-over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Measurements:
     """answers: value by name of a knob. day: of the trial, in UTC. version: of dualstack, which wrote the document.
 
     longest: seconds until the last host had seen a change, by kind of change as the experiment `propagation` names it.
+    lost: what transitions of a cut-over lost, by the id of the fact.
     """
 
     answers: Mapping[str, str]
@@ -25,10 +28,22 @@ class Measurements:
     region: str
     version: str
     longest: Mapping[str, float] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> str:
         """When and where."""
         return f"measured on {self.day} in {self.region}"
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """What no strategy avoids, a clause each (docs/evidence.md#profile)."""
+        found = [f"the transition of {fact} {answer}, {self.describe()}" for fact, answer in self.lost.items()]
+        if self.answers.get("established-flows") == "break":
+            found.append(
+                "every TCP connection between pods on different nodes breaks once, when its packets change from a "
+                f"route to an alias: established-flows is break, {self.describe()}"
+            )
+        return tuple(found)
 
 
 def read_measurements(path: Path) -> Measurements:
@@ -45,6 +60,11 @@ def read_measurements(path: Path) -> Measurements:
         if fact.experiment == PROPAGATION
         for change, times in fact.seconds.items()
     }
+    lost = {
+        fact.id: fact.answer
+        for fact in trial.facts
+        if fact.experiment == TRANSITIONS and fact.answer.startswith("lost ")
+    }
     if not answers and not longest:
         raise InvalidInput(f"{path}: the trial has measured nothing that a rehearsal could use")
-    return Measurements(answers, trial.started_at.partition("T")[0], trial.region, trial.version, longest)
+    return Measurements(answers, trial.started_at.partition("T")[0], trial.region, trial.version, longest, lost)

@@ -165,7 +165,7 @@ class Measuring:
         while not self.problem and any(source.last < at for source in self._sources):
             if self._compute.now() > deadline:
                 silent = [source.vm.letter for source in self._sources if source.last < at]
-                self.problem = f"VM {', '.join(silent)} does not report any more."
+                self.problem = f"No report comes any more from VM {', '.join(silent)}."
                 break
             await self._clock.sleep(EVERY)
         return not self.problem

@@ -20,12 +20,13 @@ from dualstack_sim.fabric.delivery import DataPath, Service, count_in_force, del
 from dualstack_sim.fabric.facts import OVERLOAD, Fact, Key, Machine, Peering, SubnetFlag
 from dualstack_sim.fabric.feed import Change, HostNames, address_manager, changes
 from dualstack_sim.fabric.forwarding import Verdict
-from dualstack_sim.fabric.ledger import HostView, Ledger
+from dualstack_sim.fabric.ledger import HostView, Ledger, ViewChange
 from dualstack_sim.fabric.profile import FabricKnobs, LagProfile, assumptions
 from dualstack_sim.fabric.traffic import Traffic
 from dualstack_sim.rules import enforced
 
 Action = Callable[[float], None]
+Watcher = Callable[[float, Ledger, str, ViewChange], None]
 
 REORDERING_WINDOW = 60.0
 """Simulated seconds for which a change waits for earlier changes that are reported late, unless a query comes first."""
@@ -61,7 +62,7 @@ class Fabric:
         self._overlap_used = False
         self._most_interfaces = 0
         self._data_path = DataPath(self._ledger_of, self._ledgers, self._knobs)
-        self._watchers: list[Action] = []
+        self._watchers: list[Watcher] = []
         self._followers: list[CommitListener] = []
         self.advertisements = Advertisements()
         self.traffic = Traffic(self._data_path, self._schedule, self.settle, self._lag.longest)
@@ -125,8 +126,8 @@ class Fabric:
         """Call `listener` with each commit, after its changes are known."""
         self._followers.append(listener)
 
-    def watch(self, changed: Action) -> None:
-        """Call `changed` with the instant after each change in the view of a host."""
+    def watch(self, changed: Watcher) -> None:
+        """Call `changed` after each change in the view of a host: instant, network, host, change."""
         self._watchers.append(changed)
 
     def schedule(self, at: float, action: Action) -> None:
@@ -191,17 +192,18 @@ class Fabric:
         if own is not None:
             self._update_host(at, ledger, own, change.fact)
         self._check_limits(at, ledger, change)
-        self._notify(at)
+        if own is not None or isinstance(change.fact, Peering):  # hosts get or lose views at once
+            self._notify(at, ledger, own or "", ViewChange(None, change.fact))
 
-    def _notify(self, at: float) -> None:
+    def _notify(self, at: float, ledger: Ledger, host: str, seen: ViewChange) -> None:
         for changed in self._watchers:
-            changed(at)
+            changed(at, ledger, host, seen)
 
     def _show(self, at: float, ledger: Ledger, host: str, key: Key, version: int, fact: Fact | None) -> None:
         seen = ledger.deliver(host, key, version, fact)  # also None for a VM that stopped or restarted meanwhile
         if seen is not None:
             self.traffic.view_changed(at, ledger, host, seen)
-            self._notify(at)
+            self._notify(at, ledger, host, seen)
 
     def _update_host(self, at: float, ledger: Ledger, name: str, fact: Fact | None) -> None:
         """Open the view of a VM that starts; remove a VM that stops from views and endpoints."""

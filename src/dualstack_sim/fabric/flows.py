@@ -45,6 +45,8 @@ class SimulatedFlow:
     def __init__(self, order: Json, begin: float) -> None:
         self.order = order
         self.path = Path()
+        self.receiver: str | None = None
+        """The host to which the network delivers its packets."""
         self.windows = Windows()
         self.connections = 0
         self._next = begin

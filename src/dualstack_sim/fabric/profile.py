@@ -114,7 +114,9 @@ def assumptions(
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
         f"(docs/reference/compute-engine.md#propagation-figures; {evidence('propagation')}{documented})."
     )
-    moves = "move with new ones" if knobs.established_flows == "move" else "break when their path changes"
+    moves = "move with new ones"
+    if knobs.established_flows == "break":
+        moves = "break when their path changes, which no figure of this run counts"
     flows = (
         "While hosts apply a change, each packet follows either the old or the new state, and established flows "
         f"{moves} (docs/reference/cut-over.md#established-flows; {evidence('established-flows')})."

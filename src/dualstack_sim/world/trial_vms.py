@@ -21,9 +21,11 @@ from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.fabric.blocks import Address, format_address, parse_address, parse_block
+from dualstack_sim.fabric.facts import Interface, Overload, StaticRoute, SubnetFlag, SubnetRanges
 from dualstack_sim.fabric.feed import address_manager
 from dualstack_sim.fabric.flows import SimulatedFlow, SimulatedTcpFlow
 from dualstack_sim.fabric.guest_agents import GuestAgents
+from dualstack_sim.fabric.ledger import Ledger, ViewChange
 
 Json = dict[str, Any]
 SERIAL_PORT = 2
@@ -69,7 +71,7 @@ class TrialVms:
         self._agents = GuestAgents(fabric.knobs)
         self._work: asyncio.Task[None] | None = None
         fabric.follow(self._on_commit)
-        fabric.watch(self._look)
+        fabric.watch(self._view_changed)
         compute.project.guests = self._work_until
 
     def _on_commit(self, commit: Commit) -> None:
@@ -209,16 +211,36 @@ class TrialVms:
                 self._agents.run(vm.host, view)
         for vm in by_host.values():
             for flow in vm.flows.values():
-                flow.path.set(at, self._answers(vm, flow.order, by_host))
+                flow.path.set(at, self._answers(vm, flow, by_host))
 
-    def _answers(self, vm: _Vm, order: Json, by_host: dict[str, _Vm]) -> Hashable | None:
+    def _view_changed(self, at: float, ledger: Ledger, host: str, change: ViewChange) -> None:
+        """Find the paths that a change in the view of `host` may affect, by the addresses that it concerns."""
+        fact = change.new or change.old
+        own = isinstance(fact, Interface) and fact.instance == host
+        if own or not isinstance(fact, SubnetRanges | SubnetFlag | StaticRoute | Interface | Overload):
+            self._look(at)
+            return
+        blocks = ledger.affected_blocks(change.old, change.new) if self._vms else ()
+        by_host = {vm.host: vm for vm in self._vms.values()}
+        for vm in by_host.values():
+            for flow in vm.flows.values():
+                destinations = [flow.order["target"]] if vm.host == host else []
+                destinations += [flow.order["source"]] if flow.receiver == host else []
+                if not all(destinations) or any(
+                    block.contains(parse_address(each)) for block in blocks for each in destinations
+                ):
+                    flow.path.set(at, self._answers(vm, flow, by_host))
+
+    def _answers(self, vm: _Vm, flow: SimulatedFlow, by_host: dict[str, _Vm]) -> Hashable | None:
         """The process that answers packets of a flow, with the way to it if that matters to established flows."""
+        order = flow.order
         destination = parse_address(order["target"])
         source = parse_address(order["source"]) if order["source"] else self._own(vm, destination[0])
         if source is None or not self._holds(vm, source):
             return None
         service = (str(order["kind"]), int(order["port"]))
         there = self._fabric.send(vm.host, source, destination, service)
+        flow.receiver = there.delivered_to
         other = by_host.get(there.delivered_to or "")
         if other is None or not other.ready or order["port"] not in other.orders["echo"]:
             return None

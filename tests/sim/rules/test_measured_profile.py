@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualstack.model.errors import InvalidInput
+from dualstack.trial.measurements import read_measurements
 from dualstack_sim.fabric.profile import assumptions
 from dualstack_sim.rules import RULES
 from dualstack_sim.rules.profiles import KNOBS, PROFILES, choose
@@ -86,6 +87,20 @@ def test_assumptions_say_what_was_measured_when_and_where(tmp_path: Path) -> Non
     assert sum("inferred" in sentence for sentence in plain) == len(plain)
     assert sum(MEASURED in sentence for sentence in found) == len(found) - 1  # the flag over resources is no knob
     assert all(("inferred" in sentence) is (MEASURED not in sentence) for sentence in found)
+
+
+def test_lost_packets_and_broken_connections_are_risks(tmp_path: Path) -> None:
+    broken = {"id": "a", "answer": "break", "knobs": {"established-flows": "break"}}
+    facts = [
+        {"question": "?", "experiment": "transitions", **each} for each in (broken, {"id": "T3", "answer": "no loss"})
+    ]
+    lossy = {"question": "?", "experiment": "transitions", "id": "T10", "answer": "lost 3 packets"}
+    measured = read_measurements(Path(written(tmp_path, facts=[*facts, lossy])))
+    assert measured.lost == {"T10": "lost 3 packets"}
+    assert len(measured.risks) == 2
+    profile = choose(str(tmp_path / "trial.json"))
+    sentences = assumptions(profile.lag, profile.fabric, overlap_used=True, most_interfaces=0)
+    assert any("established flows break when their path changes, which no figure of this" in each for each in sentences)
 
 
 def test_a_rule_that_a_knob_decides_counts_as_measured(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ async def test_an_interrupt_at_any_time_ends_the_experiments_and_never_the_remov
 ) -> None:
     async with world() as made:
         before = made.resources()
-        trial = await made.trial(*API_ONLY, interrupted_at=at)
+        trial = await made.trial(*API_ONLY, heard=lambda run, text: run.interrupt() if text.startswith(at) else None)
         assert made.resources() == before
     assert (trial.ended, trial.left) == (ended, ())
     assert len(trial.facts) >= facts

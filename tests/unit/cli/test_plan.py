@@ -235,6 +235,16 @@ def test_t7_a_cloud_that_shows_changes_later_than_a_barrier_gets_another_strateg
     assert plan(measured=replace(slow, longest={"range added": 119.0})).strategy == "overlap"
 
 
+@pytest.mark.parametrize("answers", [{}, {"alias_matched": "no"}])
+def test_what_no_strategy_avoids_is_stated_with_its_reason(answers: dict[str, str]) -> None:
+    breaking = replace(measured(established_flows="break", **answers), lost={"T10": "lost 3 packets"})
+    lost, broken = plan(measured=breaking).reasons[1:]
+    assert lost == "the transition of T10 lost 3 packets, measured on 2026-11-29 in r1"
+    assert broken.startswith("every TCP connection between pods on different nodes breaks once, ")
+    assert broken.endswith("established-flows is break, measured on 2026-11-29 in r1")
+    assert measured(established_flows="move").risks == ()
+
+
 def test_a_prepared_cluster_keeps_its_way() -> None:
     *_, (_, facts) = states(PREPARE, FACTS, Settings())
     found = plan(replace(facts, passed={}), measured=measured(alias_matched="no"))

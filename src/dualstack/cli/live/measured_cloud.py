@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+from dualstack.cli.words import wrapped
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.assumptions import contradictions
 from dualstack.trial.measurements import Measurements, read_measurements
@@ -20,6 +22,12 @@ def contradicted(measured: Measurements | None, strategy: str, *, gardener: bool
         contradictions(strategy, measured.answers, measured.longest, gardener=gardener) if measured is not None else ()
     )
     return f"{strategy} assumes that {'; and that '.join(found)}, {measured.describe()}" if measured and found else ""
+
+
+def say_risks(measured: Measurements | None, say: Callable[[str], None]) -> None:
+    """Name what no strategy avoids in the measured cloud, before the user confirms."""
+    for risk in measured.risks if measured is not None else ():
+        say("\n".join(wrapped(f"{risk[0].upper()}{risk[1:]}.")))
 
 
 def refuse_contradicted(measured: Measurements | None, strategy: str, *, gardener: bool = False) -> None:

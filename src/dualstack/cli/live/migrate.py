@@ -15,7 +15,7 @@ from dualstack.cli.live.change import Change, confirm, interruptible
 from dualstack.cli.live.connect import connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.measured import settings_of
-from dualstack.cli.live.measured_cloud import contradicted, measurements_of, refuse_contradicted
+from dualstack.cli.live.measured_cloud import contradicted, measurements_of, refuse_contradicted, say_risks
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
@@ -87,6 +87,7 @@ async def _migrate(
             _refuse_stage(goal, chosen)
         if not facts.finished:
             announce(change, facts, chosen if stage is None else until(PREPARE, stage))
+            say_risks(measured, change.progress.say)
         whole = goal == "dual-stack" and facts.subnet.stack_type != "IPV4_IPV6"
         if whole:
             name = cluster.identity.cluster.nodes_subnet

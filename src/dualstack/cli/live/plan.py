@@ -128,7 +128,8 @@ def plan_of(
     )
     reason = contradicted(measured, OVERLAP.name, gardener=gardener)
     if reason and facts.live_routes and not facts.range_present:
-        return _otherwise(plan, identity, facts, reason, routes_created=routes_created)
+        found = _otherwise(plan, identity, facts, reason, routes_created=routes_created)
+        return msgspec.structs.replace(found, reasons=(reason, *(measured.risks if measured else ())))
     parts, obstacles = _without_loss(identity, facts, settings, routes_created=routes_created, proven=proven)
     return msgspec.structs.replace(
         plan, parts=parts, obstacles=obstacles, strategy=OVERLAP.name, reasons=_reasons(measured, gardener=gardener)
@@ -141,18 +142,18 @@ def _reasons(measured: Measurements | None, *, gardener: bool) -> tuple[str, ...
         return ()
     unknown = open_questions(OVERLAP.name, measured.answers, gardener=gardener)
     left = f"; not measured: {', '.join(unknown)}" if unknown else ""
-    return (f"{measured.describe()}, the cloud contradicts no assumption of {OVERLAP.name}{left}",)
+    return f"{measured.describe()}, the cloud contradicts no assumption of {OVERLAP.name}{left}", *measured.risks
 
 
 def _otherwise(plan: Plan, identity: Identity, facts: CutoverFacts, reason: str, *, routes_created: bool) -> Plan:
-    """The plan where the order without loss is excluded: the shortest outage, or nothing that this program can do."""
+    """The plan where the order without loss is excluded, without reasons: the shortest outage, or nothing to do."""
     if identity.platform == "gardener":
         way = (
             f"{reason}. Do not prepare this Shoot: edit ipFamilies in a maintenance window and accept the outage of "
             "Gardener's own order, or let `dualstack operator` reconcile its infrastructure with strategy "
             f"{COMPRESSED.name}"
         )
-        return msgspec.structs.replace(plan, obstacles=(way,), reasons=(reason,))
+        return msgspec.structs.replace(plan, obstacles=(way,))
     stop = STOP_ROUTES[identity.platform]
     by_hand = Part(command="", by="You", actions=(f"{stop[0].upper()}{stop[1:]}.",), expected_outage_seconds=0.0)
     others = (by_hand,) if routes_created else ()
@@ -166,9 +167,7 @@ def _otherwise(plan: Plan, identity: Identity, facts: CutoverFacts, reason: str,
     )
     part = msgspec.structs.replace(part, expected_outage_seconds=expected)
     parts = (*others, part)
-    return msgspec.structs.replace(
-        plan, parts=parts, obstacles=found.obstacles, strategy=COMPRESSED.name, reasons=(reason,)
-    )
+    return msgspec.structs.replace(plan, parts=parts, obstacles=found.obstacles, strategy=COMPRESSED.name)
 
 
 def _without_loss(

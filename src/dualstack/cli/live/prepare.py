@@ -14,7 +14,7 @@ from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.measured import settings_of
-from dualstack.cli.live.measured_cloud import measurements_of, refuse_contradicted
+from dualstack.cli.live.measured_cloud import measurements_of, refuse_contradicted, say_risks
 from dualstack.cli.live.options import Target
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
@@ -82,6 +82,7 @@ async def _prepare(
                 refuse_contradicted(measured, OVERLAP.name, gardener=cluster.identity.platform == "gardener")
             await check(change, facts, accept)
             announce(change, facts, PREPARE)
+            say_risks(measured, change.progress.say)
             edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
             confirm(f"Prepare cluster {cluster.identity.cluster.name}{edit}?", yes=yes)
 

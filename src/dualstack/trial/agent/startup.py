@@ -2,6 +2,8 @@
 # dualstack-trial-agent 1
 """The agent of `dualstack trial`: the start-up script of its VMs, for the python3 of Debian 12 alone.
 
+It is one file, because a VM gets it as one value of its metadata.
+
 Orders come in the metadata attribute `dualstack-trial-orders`; reports go to the second serial port, one line each
 (docs/evidence.md#agent). Everything above `main` that does not take a socket is also what simulated VMs run.
 """

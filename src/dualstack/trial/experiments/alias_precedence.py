@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dualstack.trial.compute import FLAG
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged, no_flag, undecided
-from dualstack.trial.experiments.overlap_flag import FLAG
 
 ID = "alias-precedence"
 BLOCK, RANGE, NAME = "10.96.48.0/24", "10.96.48.0/20", "double"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 
+from dualstack.trial.compute import FLAG
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged, no_flag
-from dualstack.trial.experiments.overlap_flag import FLAG
 
 KNOB = "clear-flag-over-routes"
 

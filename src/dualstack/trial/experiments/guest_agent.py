@@ -30,7 +30,8 @@ async def run(lab: Lab) -> Sequence[Answer]:
             if not outcome.accepted:
                 return [undecided(ID, f"The alias could not be added: {outcome.describe()}.")]
         await lab.clock.sleep(max(WAIT, lab.ladder.settle))
-        await lab.measuring.until(lab.compute.now())
+        if not await lab.measuring.until(lab.compute.now()):
+            return [undecided(ID, lab.measuring.problem)]
         return [_answer(lab)]
     finally:
         await gather_all(*(_alias(lab, letter) for letter in BLOCKS))

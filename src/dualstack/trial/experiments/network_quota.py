@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from dualstack.gce.errors import QuotaExceeded
 from dualstack.gce.gather import at_most
-from dualstack.trial.compute import Outcome
+from dualstack.trial.compute import FLAG, Outcome
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, undecided
-from dualstack.trial.experiments.overlap_flag import FLAG
 
 QUOTA, LIMITS = "network-quotas", "hybrid-limits"
 HYBRID_ROUTES = 300

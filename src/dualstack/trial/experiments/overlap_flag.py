@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dualstack.trial.compute import FLAG
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged
-
-FLAG = "allowSubnetCidrRoutesOverlap"
 
 
 async def run(lab: Lab) -> Sequence[Answer]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualstack.gce.resources import DUAL_STACK
+from dualstack.trial.compute import FLAG
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question
-from dualstack.trial.experiments.overlap_flag import FLAG
 
 ID = "subnetwork-patch"
 

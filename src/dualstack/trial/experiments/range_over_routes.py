@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from dualstack.gce.gather import gather_all
+from dualstack.trial.compute import FLAG
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged
-from dualstack.trial.experiments.overlap_flag import FLAG
 
 ROUTES = 3
 

@@ -24,6 +24,8 @@ async def run(lab: Lab) -> Sequence[Answer]:
         passage = added[-1]
         if lab.ladder.state != 2 or not flag:
             return [undecided(ID, f"{passage.name} was tried; {passage.refusal}.")]
+        if lab.measuring.problem:
+            return [undecided(ID, lab.measuring.problem)]
         if passage.steady < 0.99:
             return [undecided(ID, "Static routes do not serve unmatched addresses (T4).")]
         gaps.append(passage.outcomes[0].ended - flag[-1].outcomes[0].ended)

@@ -25,14 +25,15 @@ async def run(lab: Lab) -> Sequence[Answer]:
     refused = ""
     for state in WAY:
         made = await lab.ladder.go(state)
-        passages.extend(made)
+        passages.extend(passage for passage in made if passage.measured)
         if lab.ladder.state != state:
             refused = f"{made[-1].name} was tried; {made[-1].refusal}."
             break
+        if lab.measuring.problem:
+            refused = lab.measuring.problem
+            break
         if state == 1 and not is_flagged(await lab.read(lab.site.nodes, is_flagged)):
             return [no_flag(question.id) for question in EXPERIMENT.questions]
-    if lab.measuring.problem:
-        refused = refused or lab.measuring.problem
     answers = _Evidence(passages, refused, lab).answers()
     await lab.ladder.go(0)
     return answers

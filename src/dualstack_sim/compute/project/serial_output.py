@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dualstack_sim.rules import enforced
 
@@ -15,13 +15,14 @@ class SerialOutput:
     """The kept end of the output; `begin` is the position of its first byte."""
 
     begin: int = 0
-    content: bytes = b""
+    content: bytearray = field(default_factory=bytearray)
 
     @property
     def end(self) -> int:
         return self.begin + len(self.content)
 
     def write(self, text: str) -> None:
-        content = self.content + text.encode()
-        dropped = max(0, len(content) - KEPT) if enforced("instances.serial-port-kept") else 0
-        self.begin, self.content = self.begin + dropped, content[dropped:]
+        self.content += text.encode()
+        dropped = max(0, len(self.content) - KEPT) if enforced("instances.serial-port-kept") else 0
+        self.begin += dropped
+        del self.content[:dropped]
