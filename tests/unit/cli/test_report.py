@@ -140,6 +140,18 @@ def test_every_check_finding_and_assumption_is_on_the_page() -> None:
     assert all(" ".join(each.split()) in rehearsed for each in document("rehearsal")["assumptions"])
 
 
+def test_a_plan_with_blockers_is_not_ready_and_commands_are_code() -> None:
+    found = document("plan")
+    assert '<p class="verdict good">' in page(found)
+    found["blockers"] = ["network-watched"]
+    text = page(found)
+    assert '<p class="verdict bad">Not ready: ' in text
+    assert "<li>network-watched</li>" in text
+    assert "<code>dualstack preflight</code>" in text
+    found["blockers"] = ["`<script>`"]
+    assert "<li><code>&lt;script&gt;</code></li>" in page(found)
+
+
 def test_the_worst_comes_first_and_is_named_in_the_verdict() -> None:
     found = document("verify")
     found["result"] = "failed"

@@ -105,7 +105,14 @@ def _preflight(found: dict[str, Any]) -> Article:
 def _plan(found: dict[str, Any]) -> Article:
     plan = msgspec.convert(found, Plan)
     calls: Counter[str] = Counter()
-    sections = [Section("Why the plan ends before its goal", items=plan.obstacles)]
+    sections = [
+        Section("Why the plan ends before its goal", items=plan.obstacles),
+        Section(
+            "What stops the first part",
+            paragraphs=["`dualstack preflight` shows why, and what to do."] if plan.blockers else [],
+            items=plan.blockers,
+        ),
+    ]
     outage = max((part.expected_outage_seconds or 0.0 for part in plan.parts), default=0.0)
     for part in plan.parts:
         spans, at = [], 0.0
@@ -116,7 +123,7 @@ def _plan(found: dict[str, Any]) -> Article:
         rows = [(step.id, step.detail or step.waits, step.risk) for step in part.steps if step.risk]
         sections.append(
             Section(
-                part.command or f"Then {part.by}",
+                part.command or f"Then: {part.by}",
                 [
                     *([timeline("Expected course", spans)] if spans else []),
                     *([Table("Steps with a risk", ("Step", "What", "Risk"), rows)] if rows else []),
@@ -130,15 +137,17 @@ def _plan(found: dict[str, Any]) -> Article:
     sections.append(
         Section(
             "Disruption of workloads",
-            [Table(f"Replacement by {plan.disruption.by}", ("Pool", "Nodes", "At once", "Duration"), pools)],
+            [Table("Replacement of the nodes", ("Pool", "Nodes", "At once", "Duration"), pools)],
+            paragraphs=[f"{plan.disruption.by[0].upper()}{plan.disruption.by[1:]}."],
             items=[f"PodDisruptionBudget {name} allows no eviction now" for name in plan.disruption.blocking_budgets],
         )
     )
     sections.append(calls_section(calls, {}))
     seconds = sum(part.seconds or 0.0 for part in plan.parts)
-    verdict = f"{duration(seconds)} of own work; expected outage {outage:.0f} s"
+    ready = "Not ready: " if plan.blockers else ""
+    verdict = f"{ready}{duration(seconds)} for the steps of dualstack; expected outage {outage:.0f} s"
     facts = [*cluster_facts(plan.cluster), ("Made at", plan.made_at), ("Nodes", f"{plan.nodes}, {plan.routes} routes")]
-    tone: Tone = "bad" if plan.obstacles else "warning" if outage else "good"
+    tone: Tone = "bad" if plan.obstacles or plan.blockers else "warning" if outage else "good"
     return Article(f"Plan for {plan.cluster.name}", verdict, tone, facts, sections)
 
 

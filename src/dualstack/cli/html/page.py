@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 Tone = Literal["good", "bad", "warning", "neutral"]
 
@@ -117,6 +119,11 @@ def kind(part: Part) -> str:
     return type(part).__name__.lower()
 
 
+def code(text: str) -> Markup:
+    """The text, escaped, with what is between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped first)
+
+
 def render(articles: Iterable[Article]) -> str:
     """The page."""
     environment = Environment(
@@ -127,4 +134,5 @@ def render(articles: Iterable[Article]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["kind"] = kind
+    environment.filters["code"] = code
     return environment.get_template("report.html.j2").render(articles=list(articles), version=version("dualstack"))
