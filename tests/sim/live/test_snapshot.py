@@ -41,6 +41,7 @@ def test_a_snapshot_shows_what_the_live_cluster_shows(world: dict[str, Any], tmp
     file, before = tmp_path / "s.json", mutations(world)
     outcome = run(world, "snapshot", "-o", str(file))
     assert (outcome.status, outcome.out) == (0, ""), outcome.err
+    assert "refused" not in outcome.err  # kinds that the cluster does not have are no refusals
     assert mutations(world) == before
     live = json.loads(run(world, "status", "-o", "json").out)
     del live["cluster"]["context"]

@@ -16,10 +16,11 @@ from dualstack.cli.live.inspect import inspect, observed
 from dualstack.cli.live.options import Target
 from dualstack.clock import rfc3339
 from dualstack.gce.resources import first_interface
+from dualstack.kube.interface import NotFound
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, POD, SERVICE
 from dualstack.snapshot.anonymise import anonymised
-from dualstack.snapshot.document import Resource, Snapshot, load
+from dualstack.snapshot.document import Refusal, Resource, Snapshot, load
 from dualstack.snapshot.files import from_files
 from dualstack.snapshot.recording import Recorder
 from dualstack.streams import print_out
@@ -39,10 +40,16 @@ def run_snapshot(target: Target, *, output: Path | None, files: Sequence[Path], 
         output.write_text(taken.as_json() + "\n", encoding="utf-8")
     if not quiet:
         objects = sum(map(len, taken.kubernetes.values()))
-        refused = f"; {len(taken.refusals)} reads were refused" if taken.refusals else ""
+        failed = {call: each for call, each in taken.refusals.items() if not _absent(call, each)}
+        refused = f"; {len(failed)} reads were refused" if failed else ""
         click.echo(f"{len(taken.compute)} resources and {objects} objects{refused}.", err=True)
-        for call, refusal in taken.refusals.items():
+        for call, refusal in failed.items():
             click.echo(f"  {call}: {refusal.message}", err=True)
+
+
+def _absent(call: str, refusal: Refusal) -> bool:
+    """Whether the cluster does not have the kind that was listed, which is an answer and no refusal."""
+    return call.startswith("list ") and refusal.reason == NotFound.__name__
 
 
 async def _take(target: Target) -> Snapshot:
