@@ -84,7 +84,6 @@ async def test_a_trial_killed_at_any_request_is_removed_by_cleanup(
 @pytest.mark.parametrize(
     ("at", "ended", "facts"),
     [
-        ("Creating the VMs.", "it was interrupted", 0),
         ("  T1:", "it was interrupted", 1),
         ("Removing everything.", "", 2),
     ],
