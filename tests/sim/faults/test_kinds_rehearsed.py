@@ -38,8 +38,8 @@ def test_a_rehearsal_endures_and_reports_them(name: str, tmp_path: Path) -> None
     rules = DOCUMENTS[name]
     path = tmp_path / "faults.yaml"
     path.write_text(yaml.safe_dump({"faults": rules}))
-    outcome = rehearse("--faults", str(path))
-    assert (outcome.status, outcome.result["result"]) == (0, "succeeded"), outcome.err
+    outcome = rehearse("--faults", str(path), speed="200")  # what replaces a VM must join before the cut-over ends
+    assert (outcome.status, outcome.result["result"]) == (0, "succeeded"), outcome.err + str(outcome.result["checks"])
     assert outcome.result["traffic"]["blackoutSeconds"] == {"max": 0.0, "p99": 0.0, "total": 0.0}
     fired = outcome.result["faults"]["fired"]
     assert {fault["rule"] for fault in fired} == set(range(1, len(rules) + 1))
