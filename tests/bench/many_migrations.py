@@ -28,6 +28,7 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent
+from dualstack.model.json_path import dig
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
@@ -118,14 +119,13 @@ class OneShoot:
         seed.patch(gardener_kinds.INFRASTRUCTURE, self.name, body, self.namespace)
 
     def ended(self, seed: KubeStore) -> bool:
-        """Whether the request was answered. RuntimeError if the migration failed."""
+        """Whether the infrastructure is dual-stack. RuntimeError if the migration failed."""
         found = seed.get(gardener_kinds.INFRASTRUCTURE, self.name, self.namespace) or {}
-        if gardener_names.OPERATION in found["metadata"].get("annotations", {}):
-            return False
         last = found["status"]["lastOperation"]
         if last["state"] in ("Error", "Failed"):
             raise RuntimeError(f"{self.name}: {last['description']}")
-        return bool(last["state"] == "Succeeded")
+        families = dig(found, "status", "providerStatus", "networks", "ipfamilies") or ()
+        return last["state"] == "Succeeded" and "IPv6" in families
 
     async def permitted(self, began: float, events: list[AnyEvent], replacement: float) -> float:
         """Seconds that its own project permits."""
