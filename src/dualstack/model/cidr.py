@@ -16,6 +16,7 @@ _REMEMBERED = 16384
 """Size of the caches: each observation of a cluster parses the same texts."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def parse(text: str) -> Range:
     """The range; ValueError if `text` is not a CIDR or has host bits set."""
     return ip_network(_with_prefix(text))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from dualstack.plan.facts import CutoverFacts, network
+from dualstack.model.cidr import parse
+from dualstack.plan.facts import CutoverFacts
 
 
 def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
@@ -12,8 +13,8 @@ def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
 
     holding: a power of two. The search starts at the end, because cloud-controller-manager allocates from the start.
     """
-    pods = network(facts.pods_cidr)
-    used = [network(cidr) for cidr in _used(facts)]
+    pods = parse(facts.pods_cidr)
+    used = [parse(cidr) for cidr in _used(facts)]
     size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32)) - (holding.bit_length() - 1)
     if not isinstance(pods, IPv4Network):
         return None
@@ -27,7 +28,7 @@ def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
 
 def parts(block: str, count: int) -> tuple[str, ...]:
     """`block` in `count` equal parts, a power of two."""
-    return tuple(str(part) for part in network(block).subnets(prefixlen_diff=count.bit_length() - 1))
+    return tuple(str(part) for part in parse(block).subnets(prefixlen_diff=count.bit_length() - 1))
 
 
 def _used(facts: CutoverFacts) -> set[str]:

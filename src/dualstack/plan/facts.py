@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from functools import cached_property
 from typing import Literal
 
 Limitation = Literal["", "routes-not-served", "aliases-not-matched"]
@@ -442,15 +441,3 @@ _FIELDS = frozenset(CutoverFacts.__dataclass_fields__)
 def as_saved(route: RouteFacts) -> SavedRoute:
     """The entry of the saved list for `route`."""
     return SavedRoute(route.instance, route.destination, route.zone)
-
-
-@lru_cache(maxsize=16384)
-def network(cidr: str) -> IPv4Network | IPv6Network:
-    """The parsed CIDR; raises ValueError."""
-    return ip_network(cidr)
-
-
-def overlap(first: str, second: str) -> bool:
-    """Whether the two CIDRs share an address; False across IP families."""
-    one, other = network(first), network(second)
-    return one.version == other.version and one.overlaps(other)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from dualstack.model.cidr import overlap
 from dualstack.model.errors import InvariantBroken
-from dualstack.plan.facts import CutoverFacts, as_saved, overlap
+from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.steps import Transition
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dualstack.gce import Resource
-from dualstack.plan.facts import CutoverFacts, overlap
+from dualstack.model.cidr import overlap
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.strategies.base import obstacles
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.finding import Severity

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, NodeFacts, RouteFacts, SavedRoute, overlap
+from dualstack.model.cidr import overlap
+from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, NodeFacts, RouteFacts, SavedRoute
 from tests.support.cluster_facts import PODS, RANGE, STOPPED, ZONE, alias, at_rest, cidr, node, on_routes, route
 
 

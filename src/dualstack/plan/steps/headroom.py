@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
+from dualstack.model.cidr import parse
 from dualstack.plan.blocks import unused_block
-from dualstack.plan.facts import Aspect, CutoverFacts, network
+from dualstack.plan.facts import Aspect, CutoverFacts
 from dualstack.plan.steps.base import Proof, Transition
 
 HEADROOM_RANGE = "dualstack-headroom"
@@ -44,7 +45,7 @@ class RemoveHeadroomTrial(Transition):
 def trial_range(facts: CutoverFacts) -> str | None:
     """The CIDR of the trial's range; None when no block of the pod CIDR is unused."""
     needed = len(facts.pod_cidr_of)
-    sizes = [1 << (32 - network(cidr).prefixlen) for cidr in facts.pod_cidr_of.values()]
+    sizes = [1 << (32 - parse(cidr).prefixlen) for cidr in facts.pod_cidr_of.values()]
     holding = 1
     while holding * min(sizes, default=256) < needed:
         holding *= 2
@@ -52,7 +53,7 @@ def trial_range(facts: CutoverFacts) -> str | None:
     if block is None:
         return None
     length = min(SMALLEST, 32 - max(0, (needed - 1).bit_length()))
-    found = network(block)
+    found = parse(block)
     return str(next(iter(found.subnets(new_prefix=max(length, found.prefixlen)))))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualstack.plan.facts import CutoverFacts, overlap
+from dualstack.model.cidr import overlap
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps.aliases import alias_obstacles
 from dualstack.plan.steps.base import Transition
 

@@ -29,9 +29,10 @@ A present pod range shows that the check passed before; a process killed earlier
 
 from __future__ import annotations
 
+from dualstack.model.cidr import overlap
 from dualstack.plan import gates
 from dualstack.plan.blocks import unused_block
-from dualstack.plan.facts import CutoverFacts, overlap
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.steps.base import Barrier, Transition
