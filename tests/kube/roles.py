@@ -99,6 +99,7 @@ class Account:
         for event in self.cluster.audit():
             if event["user"]["username"] != name or "resource" not in (about := event.get("objectRef") or {}):
                 continue
+            assert event["userAgent"].startswith("dualstack/"), event
             resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
             use = Use(about.get("apiGroup", ""), resource, about.get("name", ""), event["verb"])
             allowed = event["annotations"].get("authorization.k8s.io/decision") == "allow"

@@ -11,7 +11,6 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,9 +25,9 @@ from dualstack.gce.operations import Operations, Resource
 from dualstack.gce.pacing import Pace, QuotaWindows, group_of
 from dualstack.model.errors import InvalidInput
 from dualstack.model.urls import is_loopback
+from dualstack.model.user_agent import USER_AGENT
 
 DEFAULT_ENDPOINT = "https://compute.googleapis.com"
-USER_AGENT = f"dualstack/{version('dualstack')}"
 TIMEOUT = 60.0
 """Wall seconds after which a request counts as unanswered."""
 

@@ -33,6 +33,7 @@ from dualstack.kube.interface import (
 from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.urls import is_loopback
+from dualstack.model.user_agent import USER_AGENT
 
 Result = TypeVar("Result")
 
@@ -78,6 +79,7 @@ class LightkubeKube:
                 trust_env=not is_loopback(server),
                 field_manager="dualstack",
             )
+            client._client._client.headers["User-Agent"] = USER_AGENT  # lightkube has no option for it
         except (ConfigError, OSError, ValueError, TypeError) as error:
             raise InvalidInput(
                 f"kubeconfig: context {connection.context_name!r}: certificates for {server} cannot be used: "

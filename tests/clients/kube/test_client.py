@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
 from tests.support.loopback import connection, on_loopback
 
 from dualstack.clock import ScaledClock
@@ -128,3 +131,29 @@ async def test_an_unreachable_server_is_unavailable() -> None:
 )
 def test_a_status_maps_to_one_type(code: int, reason: str | None, expected: type[Exception]) -> None:
     assert type(refusal_of_status(code, reason, "words")) is expected
+
+
+async def test_x6_every_request_names_the_program_its_version_and_its_platform() -> None:
+    """Given a client, when it reads, lists, watches, creates, patches and deletes, then each request has the same
+    User-Agent, in the form of kubectl's."""
+    seen: list[tuple[str, str]] = []
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen.append((request.method, request.headers["User-Agent"]))
+        return await handler(request)
+
+    application = create_app(KubeStore(ScaledClock(), Chance(1)))
+    application.middlewares.append(note)
+    async with on_loopback(application) as url:
+        client = LightkubeKube.connect(connection(url))
+        await client.create(NAMESPACE, {"metadata": {"name": "one"}})
+        _, version = await client.snapshot(NAMESPACE)
+        await client.patch(NAMESPACE, "one", {"metadata": {"labels": {"a": "1"}}})
+        async for _ in client.watch(NAMESPACE, version):
+            break
+        await client.delete(NAMESPACE, "one")
+        await client.close()
+    assert {method for method, _ in seen} == {"GET", "POST", "PATCH", "DELETE"}
+    (agent,) = {agent for _, agent in seen}
+    assert re.fullmatch(r"dualstack/\d\S* \(\w+/\w+\)", agent)
