@@ -317,5 +317,5 @@ async def test_closing_releases_waiting_requests() -> None:
         waiting = asyncio.create_task(cloud.compute.answer("globalOperations.wait", "global", operation["name"]))
         await asyncio.sleep(0)
         await cloud.compute.close()
-        document = await asyncio.wait_for(waiting, 5)
+        document = await asyncio.wait_for(waiting, 30)
         assert document["status"] != "DONE"

@@ -27,7 +27,7 @@ async def test_a_sleeper_wakes_when_the_clock_is_stepped_past_its_time() -> None
     await asyncio.sleep(0.02)
     assert not sleeper.done()
     clock.step(1.0)
-    await asyncio.wait_for(sleeper, 1.0)
+    await asyncio.wait_for(sleeper, 30.0)
     assert clock.now() == pytest.approx(start + 60.0)
 
 
@@ -36,24 +36,24 @@ async def test_a_sleeper_follows_the_new_speed() -> None:
     sleeper = asyncio.create_task(clock.sleep(1000.0))
     await asyncio.sleep(0)
     clock.set_speed(100_000.0)
-    await asyncio.wait_for(sleeper, 2.0)
+    await asyncio.wait_for(sleeper, 30.0)
 
 
 async def test_no_sleeper_wakes_early_after_slowing_down() -> None:
     clock = SteppableClock(time.time(), 10_000.0)
-    due = clock.now() + 1000.0
-    sleeper = asyncio.create_task(clock.sleep(1000.0))
+    due = clock.now() + 100_000.0
+    sleeper = asyncio.create_task(clock.sleep(100_000.0))
     await asyncio.sleep(0.01)
     clock.set_speed(0.0)
     await asyncio.sleep(0.15)
     assert not sleeper.done()
     clock.set_speed(100_000.0)
-    await asyncio.wait_for(sleeper, 2.0)
+    await asyncio.wait_for(sleeper, 30.0)
     assert clock.now() >= due - 1.0
 
 
 async def test_sleeping_for_zero_seconds_returns_at_once_when_the_clock_stands_still() -> None:
-    await asyncio.wait_for(SteppableClock(time.time(), 0.0).sleep(-5.0), 1.0)
+    await asyncio.wait_for(SteppableClock(time.time(), 0.0).sleep(-5.0), 30.0)
 
 
 def test_the_time_does_not_jump_when_the_speed_changes() -> None:

@@ -99,7 +99,7 @@ async def test_lightkube_watches(store: KubeStore, client: lightkube.AsyncClient
     await asyncio.sleep(0.05)
     store.patch(NODE, "a", {"spec": {"unschedulable": True}})
     store.delete(NODE, "a")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await task == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
 
 

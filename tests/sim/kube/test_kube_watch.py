@@ -28,7 +28,7 @@ class Stream:
         self._response = response
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             event: dict[str, Any] = json.loads(await self._response.content.readline())
             return event
 
@@ -38,7 +38,7 @@ class Stream:
         return [(event["type"], event["object"]["metadata"].get("name", "")) for event in events]
 
     async def is_over(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self._response.content.read() == b""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,14 +141,12 @@ def test_a_fault_file_with_mistakes(tmp_path: Path) -> None:
 
 
 def test_r10_errors_go_to_standard_error_and_into_json_with_status_2(tmp_path: Path) -> None:
-    started = time.monotonic()
     outcome = dualstack("rehearse", str(shoot_with(CASES["overlay"][0], tmp_path)), "--output", "json")
     assert outcome.status == 2
     assert outcome.result["result"] == "refused"
     assert [f"dualstack: {fault}" for fault in outcome.result["faults"]] == outcome.err.splitlines()
     assert outcome.err.startswith("dualstack: ")
     assert "Traceback" not in outcome.err
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.parametrize("output", [["--output", "json"], ["-o", "yaml"], ["-ojson"]])
