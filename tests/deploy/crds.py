@@ -12,7 +12,6 @@ import msgspec
 
 from dualstack.gardener.model.infrastructure import InfrastructureConfig, InfrastructureStatus
 from dualstack.gardener.model.kinds import CUSTOM_KINDS
-from dualstack.model.kinds import IP_POOL
 from dualstack_sim.world.gardener.definitions import definitions
 
 Schema = dict[str, Any]
@@ -128,7 +127,7 @@ TYPED: dict[tuple[str, str], type[msgspec.Struct]] = {
 
 def crds() -> dict[str, dict[str, Any]]:
     """The definitions by name; a CNI brings its own."""
-    ours = {f"{kind.plural}.{kind.group}" for kind in CUSTOM_KINDS if kind != IP_POOL}
+    ours = {f"{kind.plural}.{kind.group}" for kind in CUSTOM_KINDS}
     found = {}
     for definition in definitions():
         name = definition["metadata"]["name"]

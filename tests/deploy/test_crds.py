@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dualstack.gardener.model.kinds import CUSTOM_KINDS
-from dualstack.model.kinds import IP_POOL
 from tests.deploy.crds import LABELS, Schema, crds
 from tests.deploy.generate import ROOT
 from tests.deploy.schemas import refusals
@@ -35,7 +34,7 @@ def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:
 
 
 def test_x6_there_is_a_definition_for_each_kind_of_gardener_and_of_the_machine_controller() -> None:
-    assert CRDS.keys() == {f"{kind.plural}.{kind.group}" for kind in CUSTOM_KINDS if kind != IP_POOL}
+    assert CRDS.keys() == {f"{kind.plural}.{kind.group}" for kind in CUSTOM_KINDS}
     assert {path.stem for path in (ROOT / "deploy/crds").glob("*.yaml")} == CRDS.keys()
 
 
@@ -61,7 +60,7 @@ async def test_x6_the_schemas_accept_every_object_of_a_migrated_infrastructure()
     async with scene(nodes=2) as made:
         made.trigger()
         await made.reconcile(prober_image="")
-        found = [each for kind in CUSTOM_KINDS if kind != IP_POOL for each in made.store.list(kind)]
+        found = [each for kind in CUSTOM_KINDS for each in made.store.list(kind)]
     assert {each["kind"] for each in found} >= {
         "Shoot",
         "Cluster",

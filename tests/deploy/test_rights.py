@@ -17,7 +17,7 @@ from dualstack.gardener.model.names import DNS_MIGRATION, ENABLED, NODES_MIGRATI
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.connection import find_connection
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import IP_POOL, SECRET, Manifest
+from dualstack.model.kinds import SECRET, Manifest
 from dualstack.operator import process
 from dualstack.operator.assembly import OperatorOptions
 from dualstack.operator.landscape import CONTROLLERS, STANDALONE
@@ -134,7 +134,7 @@ async def test_x6_the_rights_of_a_standalone_landscape_are_what_a_migration_requ
                 await migrate(apis["garden"], shoot)
         kinds = {
             "garden": GARDEN_KINDS,
-            "seed": [kind for kind in CUSTOM_KINDS if kind not in (*GARDEN_KINDS, IP_POOL)],
+            "seed": [kind for kind in CUSTOM_KINDS if kind not in GARDEN_KINDS],
         }
         objects = [
             each for name, group in kinds.items() for kind in group for each in (await apis[name].list(kind)).items

@@ -24,6 +24,7 @@ from dualstack.gardener.render import (
     managed_resource,
 )
 from dualstack.gardener.render.cni import CNIS, cni_of
+from dualstack.gardener.render.cni import CUSTOM_KINDS as CNI_KINDS
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import config_map
@@ -40,7 +41,9 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KIND_OF = {
-    (kind.api_version, kind.kind): kind for kind in (*CUSTOM_KINDS, *vars(kinds).values()) if isinstance(kind, Kind)
+    (kind.api_version, kind.kind): kind
+    for kind in (*CUSTOM_KINDS, *CNI_KINDS, *vars(kinds).values())
+    if isinstance(kind, Kind)
 }
 STATUS = InfrastructureStatus(
     networks=NetworkStatus(

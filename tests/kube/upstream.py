@@ -19,7 +19,8 @@ from dualstack.gardener.model.kinds import (
     OPERATING_SYSTEM_CONFIG,
     WORKER,
 )
-from dualstack.model.kinds import IP_POOL, Kind, Manifest
+from dualstack.model.cni.calico import IP_POOL
+from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.world.definitions import TypeFacts, definition
 
 Schema = dict[str, Any]

@@ -12,6 +12,7 @@ from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.live.rights import missing_rights
 from dualstack.model import kinds
+from dualstack.model.cni import CNIS
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Kind
 from dualstack.model.names import KUBE_SYSTEM
@@ -21,11 +22,9 @@ from dualstack.preflight.inventory import Inventory, Source
 from dualstack.preflight.reading import Preflight, gathered
 
 CONFIG_MAPS = (
-    "calico-config",
-    "kube-flannel-cfg",
     "cluster-autoscaler-status",
     "shoot-info",
-    *masquerading.CONFIG_MAPS,
+    *masquerading.shown_by(),
 )
 """Those of kube-system that checks look at."""
 
@@ -35,14 +34,9 @@ LISTS: Mapping[Source, tuple[tuple[Kind, str | None], ...]] = {
     "deployments": ((kinds.DEPLOYMENT, None),),
     "daemon sets": ((kinds.DAEMON_SET, KUBE_SYSTEM),),
     "control plane pods": ((kinds.POD, KUBE_SYSTEM),),
-    "ip pools": ((kinds.IP_POOL, None),),
+    "ip pools": tuple((kind, None) for cni in CNIS for kind in cni.ip_pools),
     "network policies": ((kinds.NETWORK_POLICY, None),),
-    "policies of the CNI": (
-        (kinds.CALICO_POLICY, None),
-        (kinds.CALICO_GLOBAL_POLICY, None),
-        (kinds.CILIUM_POLICY, None),
-        (kinds.CILIUM_CLUSTERWIDE_POLICY, None),
-    ),
+    "policies of the CNI": tuple((kind, None) for cni in CNIS for kind in cni.policies),
     "webhooks": ((kinds.VALIDATING_WEBHOOK, None), (kinds.MUTATING_WEBHOOK, None)),
     "disruption budgets": ((kinds.DISRUPTION_BUDGET, None),),
     "config connector": ((kinds.COMPUTE_SUBNETWORK, None),),

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 
 Range = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+
+INTERNET = "0.0.0.0/0"
+"""All IPv4 addresses."""
 
 _PREFIX_OF_SERVICES = 108
 """kube-apiserver accepts at most 20 host bits (docs/reference/gardener.md#why-108)."""
@@ -113,6 +125,19 @@ def lies_in(outer: str, inner: str) -> bool:
         return contains(outer, inner)
     except ValueError:
         return False
+
+
+def covered(wanted: str, ranges: Iterable[object]) -> bool:
+    """Whether the IPv4 ranges among `ranges` together have every address of the IPv4 range `wanted`."""
+    networks = []
+    for text in ranges:
+        try:
+            network = ip_network(str(text), strict=False)
+        except ValueError:
+            continue
+        if isinstance(network, IPv4Network):
+            networks.append(network)
+    return any(IPv4Network(wanted).subnet_of(each) for each in collapse_addresses(networks))
 
 
 def at_offset(network: str, offset: int) -> str:

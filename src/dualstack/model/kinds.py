@@ -79,14 +79,5 @@ ACCESS_REVIEW = Kind(
 """A question that the API server answers without storing anything."""
 CRD = Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
-IP_POOL = Kind("crd.projectcalico.org", "v1", "IPPool", "ippools", namespaced=False)
-CALICO_POLICY = Kind("crd.projectcalico.org", "v1", "NetworkPolicy", "networkpolicies")
-CALICO_GLOBAL_POLICY = Kind(
-    "crd.projectcalico.org", "v1", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False
-)
-CILIUM_POLICY = Kind("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies")
-CILIUM_CLUSTERWIDE_POLICY = Kind(
-    "cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False
-)
 COMPUTE_SUBNETWORK = Kind("compute.cnrm.cloud.google.com", "v1beta1", "ComputeSubnetwork", "computesubnetworks")
 """A subnet as Config Connector manages it."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dualstack.gardener.render.cni import CUSTOM_KINDS
 from dualstack.operator.landscape import GARDENER, STANDALONE, controllers_of
 
 GARDEN, SEED, SHOOT, HOME = "garden", "seed", "shoot", "home"
@@ -132,8 +133,6 @@ deployments          | shoot          | get             | whether CoreDNS is rol
 daemonsets           | shoot network  | get             | whether kube-proxy and the CNI are rolled out
 daemonsets           | infrastructure | ~create         | decoy check
 daemonsets =dualstack-prober | infrastructure | ~get ~patch | decoy check
-[shoot crd.projectcalico.org]
-ippools              | network        | get             | whether the pools of calico are applied
 [shoot rbac.authorization.k8s.io]
 clusterrolebindings  | controlplane   | ~get            | whether the one of cloud-controller-manager is applied
 roles                | infrastructure | ~create         | decoy check
@@ -160,6 +159,9 @@ def _rights() -> Iterator[Right]:
         yield Right(
             api, controllers, landscape.strip(), group, resource.strip(), tuple(objects.split()), always, rare, purpose
         )
+
+    for kind in CUSTOM_KINDS:  # those of the CNIs
+        yield Right("shoot", ("network",), "", kind.group, kind.plural, (), ("get",), (), "whether they are applied")
 
 
 RIGHTS = tuple(_rights())

@@ -105,13 +105,7 @@ def nat_ranges(inventory: Inventory) -> Iterator[Problem]:
     covered = any(translates(nat, cluster.nodes_subnet, cluster.pod_range_name) for _, nat in _nats(inventory))
     if covered or not nats:
         return
-    by = masquerader(
-        cluster.pods,
-        daemon_sets=lambda: inventory.of("daemon sets"),
-        config_maps=lambda: inventory.of("config maps"),
-        ip_pools=lambda: inventory.of("ip pools"),
-    )
-    if by:
+    if by := masquerader(cluster.pods, inventory.system_objects):
         raise NotApplicable(f"packets of pods leave with the address of their node: {by}")
     for router, nat in nats:
         evidence = (

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dualstack.gce import Resource
-from dualstack.model import cidr
+from dualstack.model.cni import CNIS, known, known_names
 from dualstack.model.json_path import dig
 from dualstack.model.maintenance import next_window, time_of_day
 from dualstack.model.manifests import flags_of
@@ -56,44 +56,30 @@ def service_cidrs(inventory: Inventory) -> Iterator[Problem]:
     "native-routing",
     "blocker",
     reads=("config maps", "ip pools"),
-    fine="neither Calico nor Cilium encapsulates packets between pods",
+    fine="no known CNI encapsulates packets between pods",
     consequence="routes and aliases do not carry the pods' traffic, and an overlay has no dual-stack here",
     remedy="switch the CNI to native routing, and wait until every node has its route",
 )
 def native_routing(inventory: Inventory) -> Iterator[Problem]:
     """Pods must be routed by the VPC (docs/preflight.md#objects)."""
-    for name, data in _config(inventory):
-        if name == "calico-config" and data.get("calico_backend") == "vxlan":
-            yield Problem(f"ConfigMap kube-system/{name}", "calico_backend is vxlan")
-        if name == "cilium-config":
-            mode = data.get("routing-mode") or ("tunnel" if data.get("tunnel", "disabled") != "disabled" else "native")
-            if mode != "native":
-                protocol = data.get("tunnel-protocol") or data.get("tunnel") or "vxlan"
-                yield Problem(f"ConfigMap kube-system/{name}", f"routing mode {mode}, protocol {protocol}")
-        if name == "kube-flannel-cfg" and not re.search(r'"Type"\s*:\s*"(gce|alloc|host-gw)"', str(data)):
-            yield Problem(f"ConfigMap kube-system/{name}", "its backend encapsulates")
-    for pool in inventory.of("ip pools"):
-        spec = pool.get("spec") or {}
-        modes = {mode: spec.get(mode) for mode in ("ipipMode", "vxlanMode") if spec.get(mode, "Never") != "Never"}
-        if modes and not spec.get("disabled") and cidr.overlap(str(spec.get("cidr")), inventory.cluster.pods):
-            described = ", ".join(f"{mode} {value}" for mode, value in modes.items())
-            yield Problem(f"IPPool {pool['metadata']['name']}", described)
+    for cni in CNIS:
+        yield from (Problem(*found) for found in cni.encapsulation(inventory.system_objects, inventory.cluster.pods))
 
 
 @Check(
     "cni-known",
     "risk",
     reads=("config maps", "ip pools", "daemon sets"),
-    fine="the CNI is Calico or Cilium, whose configuration was read",
+    fine="the CNI is one whose configuration was read",
     consequence="whether it encapsulates packets, and how it becomes dual-stack, is not known",
     remedy="check that it routes pods natively and supports two families",
 )
 def cni_known(inventory: Inventory) -> Iterator[Problem]:
-    """Two CNIs are known (docs/preflight.md#objects)."""
+    """The CNIs of `dualstack.model.cni` are known (docs/preflight.md#objects)."""
     names = {name for name, _ in _config(inventory)}
     pools, sets = inventory.of("ip pools"), {each["metadata"]["name"] for each in inventory.of("daemon sets")}
-    if not (pools or names & {"calico-config", "cilium-config"} or sets & {"calico-node", "cilium"}):
-        yield Problem(f"cluster {inventory.cluster.name}", "kube-system has no object of Calico or Cilium")
+    if not (pools or any(cni.config_map in names or cni.daemon_set in sets for cni in known())):
+        yield Problem(f"cluster {inventory.cluster.name}", f"kube-system has no object of {known_names()}")
 
 
 @Check(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from dualstack.gce import Resource
 from dualstack.gce.errors import NotFound
 from dualstack.gce.resources import first_interface, last_segment, same_resource
 from dualstack.model.cluster import Cluster, NodePool
+from dualstack.model.cni.interface import SystemObjects
 from dualstack.model.errors import DualstackError
 from dualstack.plan.automatic import NetworkFacts
 from dualstack.plan.facts import CutoverFacts
@@ -98,6 +100,11 @@ class Inventory:
         if isinstance(answer, DualstackError):
             raise answer
         return answer
+
+    @property
+    def system_objects(self) -> SystemObjects:
+        """What shows the CNI and who masquerades pods; a read raises the error of its source."""
+        return SystemObjects(*(partial(self.of, source) for source in ("daemon sets", "config maps", "ip pools")))
 
     @property
     def network(self) -> Resource:

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from dualstack.model.cni import CNIS
 from dualstack.model.names import ROUTE_DESCRIPTION, route_prefix
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.named import CONTAINERS, KEPT_NAMES, POOLS, PROGRAM, named, structural_keys
@@ -58,8 +59,9 @@ _PLAIN = re.compile(r"|true|false|internal|external|\d+(\.\d+)*|v\d+(\.\d+)+[-+.
 _EMAIL = re.compile(r"[\w.+-]+@([\w-]+\.)*(?P<end>gserviceaccount\.com|[\w-]+\.[a-z]{2,})")
 _HOST = re.compile(r"(?<![\w.@-])(?!compute\.)(?P<name>(?:[A-Za-z0-9_-]+\.)+)(?P<top>[a-z]{2,})(?![\w-]|\.\w)")
 _KEPT_HOSTS = re.compile(
-    r"(^|\.)((x-)?k8s\.io|kubernetes\.io|gardener\.cloud|sapcloud\.io|googleapis\.com|google\.com|cilium\.io|"
-    r"projectcalico\.org|cluster\.local|internal|dualstack\.dev|gserviceaccount\.com|coreos\.com|example)$"
+    r"(^|\.)((x-)?k8s\.io|kubernetes\.io|gardener\.cloud|sapcloud\.io|googleapis\.com|google\.com|"
+    rf"cluster\.local|internal|dualstack\.dev|gserviceaccount\.com|example|"
+    rf"{'|'.join(re.escape(cni.domain) for cni in CNIS if cni.domain)})$"
 )
 _FILES = frozenset({"json", "conf", "yaml", "yml", "sock", "log", "sh", "crt", "key", "pem", "toml", "service", "svc"})
 """Endings of files, which are no domains."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from dualstack.model.cni import CNIS
 from dualstack.model.names import POD_RANGE_NAME, ROUTE_DESCRIPTION
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.sanitise import CONFIG_MAPS
@@ -16,24 +17,24 @@ KEPT_NAMES = frozenset(
     {
         "default", "kube-system", "kube-public", "kube-node-lease", "kubernetes", "kube-dns", "kube-proxy", "coredns",
         "cluster-autoscaler", "cluster-autoscaler-status", "node-local-dns", "nodelocaldns", "metrics-server",
-        "calico-node", "calico-kube-controllers", "calico-typha", "cilium", "cilium-operator", "kube-flannel-ds",
-        "kube-flannel", "external-dns", "apiserver-proxy", "cloud-controller-manager", "kube-apiserver",
+        "external-dns", "apiserver-proxy", "cloud-controller-manager", "kube-apiserver",
         "kube-controller-manager", "kube-scheduler", "etcd", "kops-controller", "dns-controller",
         "node-problem-detector", "network-problem-detector-host", "network-problem-detector-pod",
         "dualstack-prober", "dualstack-traffic",
-        "default-ipv4-ippool", "default-ipv6-ippool", "default-pool", "default-internet-gateway",
+        "default-pool", "default-internet-gateway",
         "nodes", POD_RANGE_NAME, "nic0", "tcp", "udp",
         "node", "pod", "pods", "proxy", "system", "internal", "external", "network", "service", "services", "cluster",
         "master", "worker", "controller", "server", "agent", "web", "ssh", "http", "https", "global", "compute", "kube",
         *CONFIG_MAPS,
+        *(name for cni in CNIS for name in (cni.daemon_set, *cni.names)),
     }
 )  # fmt: skip
 """Names of systems, which checks look for, and words of the two APIs, which name nothing."""
 
 PROGRAM = re.compile(
-    r"(kube-|coredns|calico|cilium|(kube-)?flannel|external-dns|cloud-controller-manager|cluster-autoscaler|pause|"
+    r"(kube-|coredns|external-dns|cloud-controller-manager|cluster-autoscaler|pause|"
     r"hyperkube|etcd|node-local-dns|metrics-server|network-problem|node-problem|apiserver-proxy|kops|dns-controller|"
-    r"dualstack|(cni|node|typha|kube-controllers|operator-generic)$)"
+    rf"dualstack|{'|'.join(program for cni in CNIS for program in cni.programs)})"
 )
 """The beginnings of names of programs that many clusters run."""
 

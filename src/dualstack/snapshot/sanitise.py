@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack.model.cni import CNIS
 from dualstack.model.kinds import CONFIG_MAP, NODE, Kind, Manifest
 
 METADATA_KEYS = ("disable-address-manager", "created-by")
@@ -14,9 +15,7 @@ CONFIG_MAPS = {
     "kubeadm-config": ("ClusterConfiguration",),
     "kube-proxy-config": None,
     "kube-proxy": ("config.conf",),
-    "calico-config": None,
-    "cilium-config": None,
-    "kube-flannel-cfg": ("net-conf.json",),
+    **{cni.config_map: cni.configuration_keys for cni in CNIS},
     "dualstack-cut-over": None,
 }
 """The ConfigMaps that are kept, each with the keys that are (None: all)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -15,13 +16,14 @@ from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
+from dualstack.model.cni import CNIS
+from dualstack.model.cni.interface import SystemObjects
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import (
     CONFIG_MAP,
     DAEMON_SET,
     DEPLOYMENT,
-    IP_POOL,
     NETWORK_POLICY,
     NODE,
     POD,
@@ -89,7 +91,7 @@ class Facts:
     a VM is missing. forwarding_rules: those of the project. daemon_sets: those in kube-system. proxy_configurations:
     the configuration files of kube-proxy. quotas: of the project and of the region, as Compute answers them.
     default_routes: to every address, without tags. routers: of the project. cni_configurations: the ConfigMaps of
-    Calico, Cilium and ip-masq-agent. ip_pools: those of Calico. taints: those that the cluster's owner gave to
+    CNIs and of ip-masq-agent. ip_pools: of CNIs. taints: those that the cluster's owner gave to
     node pools.
     """
 
@@ -115,6 +117,13 @@ class Facts:
     cni_configurations: Reading[list[Manifest]] = UNREAD
     ip_pools: Reading[list[Manifest]] = UNREAD
     taints: frozenset[Taint] = frozenset()
+
+    @property
+    def system_objects(self) -> SystemObjects:
+        """What shows the CNI and who masquerades pods; a read raises its error."""
+        return SystemObjects(
+            lambda: self.daemon_sets.value, lambda: self.cni_configurations.value, lambda: self.ip_pools.value
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,7 @@ class Sources:
             "routers": compute.aggregated("routers", fields=_ROUTER_FIELDS),
             "network": compute.find(f"global/networks/{cluster.network}", fields="name,mtu"),
             "network_policies": self.kube.list(NETWORK_POLICY),
-            "cni_configurations": self._config_maps("calico-config", *masquerading.CONFIG_MAPS),
+            "cni_configurations": self._config_maps(*masquerading.shown_by()),
             "ip_pools": self._ip_pools(),
         }
         readings = await asyncio.gather(*map(_read, requests.values()))
@@ -206,10 +215,11 @@ class Sources:
         return [each for each in found if each is not None]
 
     async def _ip_pools(self) -> list[Manifest]:
-        try:
-            return await self.kube.list(IP_POOL)
-        except NotFound:  # the cluster does not have the kind
-            return []
+        found: list[Manifest] = []
+        for kind in (kind for cni in CNIS for kind in cni.ip_pools):
+            with contextlib.suppress(NotFound):  # the cluster does not have the kind
+                found += await self.kube.list(kind)
+        return found
 
     async def _quotas(self) -> list[Resource]:
         project, region = await gather_all(

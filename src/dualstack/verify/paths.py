@@ -13,6 +13,7 @@ from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
 from dualstack.kube.masquerading import masquerader
+from dualstack.model.cni import CNIS
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import MOST
@@ -23,9 +24,6 @@ DEFAULT_MTU = 1460
 """Of a network that does not state one, in bytes (docs/reference/compute-engine.md#network-defaults)."""
 
 DEFAULT_DESTINATIONS: Mapping[str, str] = {"IPv4": "0.0.0.0/0", "IPv6": "::/0"}
-
-_MTU_KEYS: Mapping[str, str] = {"calico-config": "veth_mtu", "cilium-config": "mtu"}
-"""The key of the pods' MTU in the ConfigMap of each CNI; absent or 0 for what fits the node."""
 
 
 def dns_endpoints(facts: Facts) -> Verdict:
@@ -69,13 +67,7 @@ def nat_ranges(facts: Facts) -> Verdict:
         raise NotApplicable("no Cloud NAT serves the nodes")
     if any(translates(nat, subnet, pods) for nat in nats):
         return True, f"Cloud NAT translates secondary range {pods} of subnet {subnet}"
-    by = masquerader(
-        facts.cluster.pods,
-        daemon_sets=lambda: facts.daemon_sets.value,
-        config_maps=lambda: facts.cni_configurations.value,
-        ip_pools=lambda: facts.ip_pools.value,
-    )
-    if by:
+    if by := masquerader(facts.cluster.pods, facts.system_objects):
         raise NotApplicable(f"packets of pods leave with the address of their node: {by}")
     return False, (
         f"no Cloud NAT translates secondary range {pods} of subnet {subnet}: pods that no node masquerades do not "
@@ -100,12 +92,12 @@ def pod_mtu(facts: Facts) -> Verdict:
     fragments IPv6."""
     network = int((facts.network.value or {}).get("mtu") or DEFAULT_MTU)
     given = {
-        each["metadata"]["name"]: int((each.get("data") or {}).get(key) or 0)
-        for each in facts.cni_configurations.value
-        if (key := _MTU_KEYS.get(each["metadata"]["name"]))
+        cni.config_map: int(data.get(cni.mtu_key) or 0)
+        for cni in CNIS
+        if cni.mtu_key and (data := facts.system_objects.data(cni.config_map)) is not None
     }
     if not given:
-        raise NotApplicable("kube-system has no ConfigMap of Calico or Cilium")
+        raise NotApplicable(f"kube-system has no ConfigMap of {' or '.join(cni.name for cni in CNIS if cni.mtu_key)}")
     wrong = [f"ConfigMap kube-system/{name} has MTU {mtu}, the network {network}" for name, mtu in given.items()
              if mtu > network]  # fmt: skip
     shown = ", ".join(str(mtu) for mtu in given.values() if mtu) or "of the nodes"

@@ -12,6 +12,7 @@ import yaml
 
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
+from dualstack_sim.actors.cni.registry import CNIS
 
 PRESERVE_REPLICAS = "resources.gardener.cloud/preserve-replicas"
 
@@ -19,8 +20,9 @@ _SERVER_OWNED = ("uid", "resourceVersion", "generation", "creationTimestamp", "m
 _SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 """The fields of a Service that are kept unless the manifest sets them."""
 
+_CUSTOM = [kind for cni in CNIS.values() for kind, _columns in cni.custom_resources]
 _KNOWN: dict[tuple[str, str], Kind] = {
-    (kind.api_version, kind.kind): kind for kind in vars(kinds).values() if isinstance(kind, Kind)
+    (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *_CUSTOM) if isinstance(kind, Kind)
 }
 _PLURALS = {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies", "Endpoints": "endpoints"}
 _CLUSTER_SCOPED = frozenset(

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
-from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, IP_POOL, SECRET, SERVICE, Manifest
+from dualstack.model.cni.calico import IP_POOL
+from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.deployments import DeploymentController
 from dualstack_sim.actors.kubelet import Kubelet

@@ -19,6 +19,7 @@ from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model import kinds
 from dualstack.model.cidr import at_offset, contains
+from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
@@ -332,7 +333,7 @@ def test_cloud_controller_manager_makes_the_routes(scene: _Scene) -> None:
 
 def test_every_managed_resource_is_applied_and_its_objects_are_there(scene: _Scene) -> None:
     by_kind = {
-        kind.kind: kind for kind in (kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.SERVICE, kinds.IP_POOL)
+        kind.kind: kind for kind in (kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.SERVICE, IP_POOL)
     }
     resources = scene.store.list(gardener_kinds.MANAGED_RESOURCE, scene.ns)
 

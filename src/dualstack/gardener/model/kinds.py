@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualstack.model.kinds import IP_POOL, Kind
+from dualstack.model.kinds import Kind
 
 CLOUD_PROFILE = Kind("core.gardener.cloud", "v1beta1", "CloudProfile", "cloudprofiles", namespaced=False)
 SHOOT = Kind("core.gardener.cloud", "v1beta1", "Shoot", "shoots")
@@ -41,6 +41,5 @@ CUSTOM_KINDS = (
     MACHINE_DEPLOYMENT,
     MACHINE_SET,
     MACHINE,
-    IP_POOL,
 )
 """The kinds that a plain Kubernetes API server learns from CustomResourceDefinitions or an aggregated server."""

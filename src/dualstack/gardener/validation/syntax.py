@@ -54,13 +54,6 @@ _SYNTAX = {
     "spec.tolerations[].value": _VALUE,
     "spec.hibernation.schedules[].start": _CRON,
     "spec.hibernation.schedules[].end": _CRON,
-    **{
-        f"spec.networking.providerConfig.{name}": (
-            "first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidr)=.+",
-            "must be a method of Calico, such as interface=eth.*",
-        )
-        for name in ("ipAutodetectionMethod", "ipv4.autoDetectionMethod", "ipv6.autoDetectionMethod")
-    },
     "spec.purpose": _one_of("evaluation", "testing", "development", "production", "infrastructure"),
     "spec.controlPlane.highAvailability.failureTolerance.type": _one_of("node", "zone"),
     "spec.systemComponents.coreDNS.autoscaling.mode": _one_of("horizontal", "cluster-proportional"),

@@ -15,7 +15,7 @@ from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONF
 from dualstack.gardener.model.names import ENABLED, MANAGED_RESOURCE_CONTROL_PLANE
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
-from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
+from dualstack.gardener.render import cni, extensions, kube_apiserver, kube_controller_manager
 from dualstack.gardener.render.kubelet import operating_system_config
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model import kinds
@@ -58,7 +58,14 @@ _WEB_OFFSET = 20
 """Offset of Service web in the service range, behind the addresses that Gardener uses."""
 
 _BY_KIND = {
-    kind.kind: kind for kind in (*gardener_kinds.CUSTOM_KINDS, kinds.CONFIG_MAP, kinds.DEPLOYMENT, kinds.DAEMON_SET)
+    kind.kind: kind
+    for kind in (
+        *gardener_kinds.CUSTOM_KINDS,
+        *cni.CUSTOM_KINDS,
+        kinds.CONFIG_MAP,
+        kinds.DEPLOYMENT,
+        kinds.DAEMON_SET,
+    )
 }
 _BY_KIND[kinds.SERVICE.kind] = kinds.SERVICE
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import yaml
 
 from dualstack.gardener.model.networks import networks
-from dualstack.gardener.render.cni import cni_of
+from dualstack.gardener.render.cni import CUSTOM_KINDS, cni_of
 from dualstack.gardener.render.kube_proxy import MODES
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model.cidr import at_offset
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, IP_POOL, SERVICE, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SERVICE, Kind, Manifest
 from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_PROXY, KUBE_SYSTEM
 from dualstack.model.parts import rendered
@@ -19,7 +19,7 @@ from dualstack_sim.world.workloads import at_rest, services, web
 END_POINT = "echo"
 """The DaemonSet whose pods are the end points of the observed traffic."""
 _WEB_OFFSET = 20
-_KINDS = {kind.kind: kind for kind in (CONFIG_MAP, DAEMON_SET, IP_POOL)}
+_KINDS = {kind.kind: kind for kind in (CONFIG_MAP, DAEMON_SET, *CUSTOM_KINDS)}
 _MASQUERADE = "ip-masq-agent"
 _COREFILE = f""".:53 {{
     errors

@@ -8,6 +8,7 @@ from typing import Any
 
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
+from dualstack_sim.actors.cni.registry import CNIS, SEED_CNI
 
 Resource = dict[str, Any]
 
@@ -42,9 +43,9 @@ class Description:
 
     @property
     def cni(self) -> str:
-        """The CNI of which a DaemonSet exists; calico where none is known."""
+        """The CNI of which a DaemonSet exists; that of the seed where none is known."""
         names = {each["metadata"]["name"] for each in self.objects.get("apps/v1/DaemonSet", ())}
-        return "cilium" if "cilium" in names else "calico"
+        return next((cni.name for agent, cni in CNIS.items() if agent in names), SEED_CNI.name)
 
     def shoot(self) -> ShootView:
         """The description that the parts of a world without Gardener are made from."""

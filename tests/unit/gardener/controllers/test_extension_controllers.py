@@ -23,6 +23,7 @@ from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render import extensions
 from dualstack.kube.waiting import WaitTimeout, wait_until
 from dualstack.model import kinds
+from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import Part
@@ -44,7 +45,7 @@ async def test_the_cni_gets_the_families_that_the_migration_allows(
     cluster(world, constraint)
     found = await reconcile(world, gardener_kinds.NETWORK)
     assert found["status"]["ipFamilies"] == families
-    pools = {pool["metadata"]["name"] for pool in world.store.list(kinds.IP_POOL)}
+    pools = {pool["metadata"]["name"] for pool in world.store.list(IP_POOL)}
     assert ("default-ipv6-ippool" in pools) == (len(families) == 2)
 
 

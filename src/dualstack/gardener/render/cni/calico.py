@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,17 +15,20 @@ from dualstack.gardener.render.families import from_migration_on
 from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported
 from dualstack.gardener.validation.networking import is_cidr
 from dualstack.model.cidr import same
+from dualstack.model.cni.calico import CALICO as INSTALLED
+from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import IP_POOL, Manifest
+from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.model.parts import Part, Presence, UnknownShape
 from dualstack.model.texts import json_object, with_json_object
 from dualstack.model.workloads import environment_of, with_environment
 
-_CONFIG_MAP = "calico-config"
-_DAEMON_SET = "calico-node"
+_CONFIG_MAP = INSTALLED.config_map
+_DAEMON_SET = INSTALLED.daemon_set
+_AUTO_DETECTION = re.compile("first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidr)=.+")
 _IMAGE = "calico/node:v3.30.3"
 _CNI = "cni_network_config"
 _MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
@@ -234,9 +238,13 @@ def _validate(config: Mapping[str, Any], families: Sequence[str], proxy: bool) -
     mtu = config.get("vethMTU")
     if mtu is not None and not (str(mtu).isdecimal() and int(mtu) > 0):
         yield invalid(f"{FIELD}.vethMTU", mtu, "must be a positive integer")
+    for path in ("ipAutodetectionMethod", "ipv4.autoDetectionMethod", "ipv6.autoDetectionMethod"):
+        method = dig(config, *path.split("."))
+        if method and not _AUTO_DETECTION.fullmatch(method):
+            yield invalid(f"{FIELD}.{path}", method, "must be a method of Calico, such as interface=eth.*")
     if not proxy and not dig(config, "ebpfDataplane", "enabled"):
         message = "Disabling kube-proxy is forbidden in conjunction with calico without running in ebpf dataplane"
         yield forbidden("spec.kubernetes.kubeProxy.enabled", message)
 
 
-CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS, (IP_POOL,))
+CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS, INSTALLED.ip_pools)

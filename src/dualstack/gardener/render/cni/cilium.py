@@ -12,6 +12,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
 from dualstack.gardener.render.families import from_migration_on, restart_mark
 from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported
+from dualstack.model.cni.cilium import CILIUM as INSTALLED
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set
@@ -19,8 +20,8 @@ from dualstack.model.names import KUBE_SYSTEM
 from dualstack.model.parts import Part, UnknownShape
 from dualstack.model.workloads import with_template_annotation
 
-_CONFIG_MAP = "cilium-config"
-_DAEMON_SET = "cilium"
+_CONFIG_MAP = INSTALLED.config_map
+_DAEMON_SET = INSTALLED.daemon_set
 _IMAGE = "cilium/cilium:v1.17.6"
 _FIELDS = {
     FIELD: "apiVersion kind debug kubeproxy hubble tunnel store ipv4 ipv6 bpfSocketLBHostnsOnly cni "
