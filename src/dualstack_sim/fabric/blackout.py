@@ -7,7 +7,7 @@ first contact: a new Node gets its route or alias after it joins. That wait is c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 Pair = tuple[str, str]
@@ -26,6 +26,11 @@ class EndpointPresence:
     @property
     def present(self) -> frozenset[str]:
         return frozenset(self._present)
+
+    @property
+    def pairs(self) -> int:
+        """The number of ordered pairs of the endpoints at the mark."""
+        return len(self.marked) * max(0, len(self.marked) - 1)
 
     def join(self, at: float, host: str) -> None:
         if host in self._present:
@@ -74,12 +79,12 @@ class _Record:
     waiting: bool = False
     waited: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        """Count more seconds without connectivity."""
-        if self.waiting:
-            self.waited += seconds
-        else:
-            self.seconds += seconds
+    def until(self, at: float) -> tuple[float, float]:
+        """`seconds` and `waited` at `at`."""
+        if self.unreachable_since is None:
+            return self.seconds, self.waited
+        more = max(0.0, at - self.unreachable_since)
+        return (self.seconds, self.waited + more) if self.waiting else (self.seconds + more, self.waited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +207,11 @@ class BlackoutRecords:
 
     def __init__(self, family: int) -> None:
         self.family = family
-        self.unreachable = 0
         self._records: dict[Pair, _Record] = {}
+        self._unreachable: dict[Pair, _Record] = {}
+        """The records of the pairs without connectivity now."""
+        self._longest = 0.0
+        """The longest blackout of a pair that has connectivity now."""
         self._losing = 0
         self._outage_since = 0.0
         self._outages: list[Outage] = []
@@ -218,21 +226,22 @@ class BlackoutRecords:
         if loss is None:
             if record is not None and record.unreachable_since is not None:
                 lost_since = None if record.waiting else record.unreachable_since
-                record.add(max(0.0, at - record.unreachable_since))
+                record.seconds, record.waited = record.until(at)
                 if not record.waiting:
                     self._regained(at)
                 record.unreachable_since, record.waiting = None, False
-                self.unreachable -= 1
+                self._longest = max(self._longest, record.seconds)
+                del self._unreachable[pair]
                 if record.seconds + record.waited <= 0.0:
                     del self._records[pair]  # two changes at one instant: no packet was lost
         elif record is None:
-            self._records[pair] = _Record(0.0, at, loss, at, waiting=presence.forms(at, pair))
-            self.unreachable += 1
-            if not self._records[pair].waiting:
+            record = _Record(0.0, at, loss, at, waiting=presence.forms(at, pair))
+            self._records[pair] = self._unreachable[pair] = record
+            if not record.waiting:
                 self._lost(at)
         elif record.unreachable_since is None:
             record.unreachable_since = at
-            self.unreachable += 1
+            self._unreachable[pair] = record
             self._lost(at)
         return lost_since
 
@@ -253,52 +262,48 @@ class BlackoutRecords:
 
     def restart(self, at: float) -> None:
         """Count from `at`; unreachable pairs stay unreachable."""
-        self._records = {
-            pair: _Record(0.0, at, record.reason, at)
-            for pair, record in self._records.items()
-            if record.unreachable_since is not None
-        }
+        self._unreachable = {pair: _Record(0.0, at, record.reason, at) for pair, record in self._unreachable.items()}
+        self._records, self._longest = dict(self._unreachable), 0.0
         self._outages, self._losing, self._outage_since = [], len(self._records), at
+
+    @property
+    def unreachable(self) -> int:
+        """The number of pairs without connectivity now."""
+        return len(self._unreachable)
 
     def unreachable_pairs(self) -> list[Pair]:
         """Pairs without connectivity now."""
-        if not self.unreachable:
-            return []
-        return [pair for pair, record in self._records.items() if record.unreachable_since is not None]
+        return list(self._unreachable)
 
     def lasting(self) -> dict[Pair, float]:
         """Pairs that have lost connectivity, and since when."""
-        if not self.unreachable:
-            return {}
         return {
             pair: record.unreachable_since
-            for pair, record in self._records.items()
+            for pair, record in self._unreachable.items()
             if record.unreachable_since is not None and not record.waiting
         }
+
+    def longest(self, at: float) -> float:
+        """The longest blackout of a pair until `at`, found without looking at every record."""
+        return max(self._longest, max((record.until(at)[0] for record in self._unreachable.values()), default=0.0))
 
     def broken(self, at: float) -> list[BrokenPair]:
         """Pairs that were without connectivity until `at`, the longest blackout first."""
         pairs = []
         for (source, destination), record in self._records.items():
-            so_far = replace(record)
-            if so_far.unreachable_since is not None:
-                so_far.add(max(0.0, at - so_far.unreachable_since))
-            if so_far.seconds + so_far.waited > 0.0:
-                pairs.append(
-                    BrokenPair(
-                        source, destination, self.family, so_far.seconds, record.first, record.reason, so_far.waited
-                    )
-                )
+            seconds, waited = record.until(at)
+            if seconds + waited > 0.0:
+                pairs.append(BrokenPair(source, destination, self.family, seconds, record.first, record.reason, waited))
         return sorted(pairs, key=lambda pair: (-pair.seconds, pair.source, pair.destination))
 
-    def report(self, broken: list[BrokenPair], marked: frozenset[str], later_pairs: int) -> FamilyReport:
-        """Summarize `broken` (from `broken()`, same instant); `marked` are the hosts that were present at the mark."""
-        pairs = len(marked) * max(0, len(marked) - 1)
+    def report(self, broken: list[BrokenPair], presence: EndpointPresence) -> FamilyReport:
+        """Summarize `broken` (from `broken()`, same instant)."""
+        pairs, marked = presence.pairs, presence.marked
         of_mark = [pair.seconds for pair in broken if pair.source in marked and pair.destination in marked]
         rank = pairs - math.ceil(0.99 * pairs)  # the number of pairs above the percentile
         return FamilyReport(
             pairs=pairs,
-            later_pairs=later_pairs,
+            later_pairs=presence.later_pairs,
             maximum=broken[0].seconds if broken else 0.0,
             p99=of_mark[rank] if rank < len(of_mark) else 0.0,
             total=math.fsum(pair.seconds for pair in broken),

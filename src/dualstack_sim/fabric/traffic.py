@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from dualstack_sim.fabric.blackout import BlackoutRecords, EndpointPresence, TrafficReport
 from dualstack_sim.fabric.blocks import Address, Block, BlockIndex, parse_address, parse_block
@@ -89,14 +90,24 @@ class Traffic:
         """The blackouts of all pairs between the mark and `at`."""
         self._settle(at)
         broken = {family: self._blackouts[family].broken(at) for family in FAMILIES}
-        ipv4, ipv6 = (
-            self._blackouts[family].report(
-                broken[family], self._presence[family].marked, self._presence[family].later_pairs
-            )
-            for family in FAMILIES
-        )
+        ipv4, ipv6 = (self._blackouts[family].report(broken[family], self._presence[family]) for family in FAMILIES)
         pairs, outages = (*broken[4], *broken[6]), self._blackouts[4].outages(at)
         return TrafficReport(at, self._marked_at, ipv4, ipv6, pairs, outages, self._propagation)
+
+    def summary(self, at: float) -> dict[str, Any]:
+        """What a report has as JSON, without the figures that need work for each pair."""
+        self._settle(at)
+        ipv4, ipv6 = (self._summary_of(family, at) for family in FAMILIES)
+        return {**ipv4, "ipv6": ipv6}
+
+    def _summary_of(self, family: int, at: float) -> dict[str, Any]:
+        blackouts, presence = self._blackouts[family], self._presence[family]
+        return {
+            "pairs": presence.pairs,
+            "later_pairs": presence.later_pairs,
+            "blackout_seconds": {"max": round(blackouts.longest(at), 6)},
+            "current": blackouts.unreachable,
+        }
 
     def unreachable_pairs(self, at: float) -> Sequence[tuple[str, str]]:
         """The ordered pairs of hosts without IPv4 connectivity between their pods at `at`."""

@@ -1,7 +1,7 @@
 """The control endpoint of a simulated world, with facts that no cloud reports.
 
 POST   /trigger              start to account traffic and Compute calls; answers {"at": epoch seconds}
-GET    /traffic              pairs, blackout, broken pairs; `?summary` leaves out the broken pairs, which may be many
+GET    /traffic              pairs, blackout, broken pairs; `?summary`: without the figures that need work per pair
 GET    /compute/v1/projects/ as the same path of the Compute API, without accounting, quotas and faults
 GET    /compute/statistics   calls since the trigger; `?caller=` filters by prefix of the User-Agent
 GET    /probe?from=&to=      where a packet from a host, or from an internet address, to an address is delivered now
@@ -55,10 +55,9 @@ def create_control(clock: Clock, fabric: Fabric, compute: Compute, faults: Fault
         return answer({"at": at})
 
     async def traffic(request: web.Request) -> web.Response:
-        report = fabric.traffic.report(clock.now()).as_json()
         if "summary" in request.query:
-            report["broken_pairs"] = []
-        return answer(_camel(report))
+            return answer(_camel(fabric.traffic.summary(clock.now())))
+        return answer(_camel(fabric.traffic.report(clock.now()).as_json()))
 
     async def statistics(request: web.Request) -> web.Response:
         return answer(compute.statistics(request.query.get("caller", "")))

@@ -83,6 +83,24 @@ def test_a_pair_that_is_unreachable_now_counts_until_now() -> None:
     assert fabric.traffic.report(15.0).ipv4.total == 15.0
 
 
+def test_r3_the_summary_has_the_figures_of_the_report_at_any_time() -> None:
+    fabric, cloud = cluster(range(1, 5), lag=FIXED)
+    fabric.traffic.mark(9.0)
+    cloud.drop_route(10.0, 2)
+    cloud.route(20.0, 2)
+    cloud.drop_route(22.0, 3)
+    cloud.drop_route(30.0, 2)
+    seen = []
+    for at in (9.5, 14.0, 24.0, 27.0, 36.0, 50.0):
+        report, summary = fabric.traffic.report(at), fabric.traffic.summary(at)
+        for family, found in ((report.ipv4, summary), (report.ipv6, summary["ipv6"])):
+            of_family = (found["pairs"], found["later_pairs"], found["current"], found["blackout_seconds"]["max"])
+            assert of_family == (family.pairs, family.later_pairs, family.current, family.blackout_seconds["max"])
+        seen.append((summary["pairs"], summary["current"], summary["blackout_seconds"]["max"]))
+    assert seen[0] == (12, 0, 0.0)
+    assert seen[-1] == (12, 6, 27.0)
+
+
 def test_the_mark_forgets_past_blackouts_and_keeps_current_ones() -> None:
     fabric, cloud = cluster(lag=LagProfile.fixed(0.0))
     cloud.drop_route(10.0, 2)

@@ -85,7 +85,7 @@ async def verify(run: FinishedRun, *, complete: bool) -> list[Check]:
         ipv4_loss(run.traffic, run.strategy, record.started("cut-over")),
         *([] if run.landscape.upstream else [as_stated(run)]),
         first_contact(run.traffic),
-        ipv4_now(await world.control("/traffic")),
+        ipv4_now(await world.control("/traffic?summary")),
         *checks,
     ]
 
@@ -165,7 +165,7 @@ def ipv4_now(traffic: Mapping[str, Any]) -> Check:
 
 async def ipv6_traffic(world: World) -> Verdict:
     """Pods on each node reach pods on every other node over IPv6, by each host's own view and through the firewall."""
-    report = (await world.control("/traffic"))["ipv6"]
+    report = (await world.control("/traffic?summary"))["ipv6"]
     pairs = report["pairs"] + report["laterPairs"]
     alone = len(await world.nodes()) == 1
     current = report["current"]
