@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -245,7 +247,8 @@ async def _answer(call: Awaitable[Result]) -> Result:
     except msgspec.MsgspecError as error:
         raise Unavailable(f"Kubernetes API: the answer is not an object: {_reason(error)}") from error
     except (ConfigError, OSError) as error:
-        raise Unauthenticated(f"credentials of the kubeconfig: {_reason(error)}") from error
+        reason = re.sub(f"^Exec {re.escape(sys.executable)} returned 1: ", "", _reason(error))  # see exec_plugin.py
+        raise Unauthenticated(f"credentials of the kubeconfig: {reason}") from error
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise Unauthenticated(
             "credentials of the kubeconfig: the exec plugin printed no ExecCredential with a token; "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -17,7 +18,11 @@ from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfi
 from lightkube.config.models import NameValue, User
 from lightkube.core.exceptions import ConfigError
 
+from dualstack.kube import exec_plugin
 from dualstack.model.errors import InvalidInput
+
+PLUGIN_SECONDS = 60.0
+"""Wall seconds after which an exec plugin counts as hanging."""
 
 
 def find_connection(
@@ -165,7 +170,8 @@ def _parse(
 
 
 def _usable(config: KubeConfig) -> SingleConfig:
-    """The current context. An exec plugin learns its version from $KUBERNETES_EXEC_INFO, which lightkube does not set.
+    """The current context. An exec plugin learns its version from $KUBERNETES_EXEC_INFO, which lightkube does not set,
+    and its time is limited.
 
     lightkube takes v1beta1 only; answers of v1 have the same form.
     """
@@ -178,4 +184,6 @@ def _usable(config: KubeConfig) -> SingleConfig:
         user.exec.env = [*(user.exec.env or ()), NameValue("KUBERNETES_EXEC_INFO", json.dumps(info))]
         if user.exec.apiVersion == "client.authentication.k8s.io/v1":
             user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
+        user.exec.args = ["-P", exec_plugin.__file__, str(PLUGIN_SECONDS), user.exec.command, *(user.exec.args or ())]
+        user.exec.command = sys.executable
     return found._replace(user=user)

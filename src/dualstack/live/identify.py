@@ -222,10 +222,22 @@ async def _nodes_subnet(compute: ComputeClient, region: str, vms: Mapping[str, I
             "the kubeconfig"
         )
     name = min(subnets, key=lambda each: (-subnets[each], each))
+    hosts = {_project(each["subnetwork"]) for each in interfaces if each.get("subnetwork")} - {"", compute.project}
+    if hosts:
+        raise InvalidInput(
+            f"the subnet of the nodes is in project {min(hosts)}, and their VMs are in {compute.project}: a cluster in "
+            "a Shared VPC is not supported, because its routes and ranges belong to the host project; it needs nodes "
+            f"in a network of project {compute.project}"
+        )
     try:
         return await compute.get(f"regions/{region}/subnetworks/{name}")
     except NotFound as error:
         raise InvalidInput(f"the subnet of the nodes cannot be read: {error}") from error
+
+
+def _project(link: str) -> str:
+    """The project of a resource's link; empty for a link without one."""
+    return link.partition("projects/")[2].partition("/")[0]
 
 
 def _pools(

@@ -33,7 +33,10 @@ def from_files(files: Sequence[Path]) -> Snapshot:
             else:
                 projects.add(_add_resource(recorder, entry, file))
     if len(projects) > 1:
-        raise InvalidInput(f"the files are of several projects: {', '.join(sorted(projects))}; one is expected")
+        raise InvalidInput(
+            f"the files are of several projects: {', '.join(sorted(projects))}; leave out those of other projects than "
+            "the cluster's (a cluster in a Shared VPC is not supported)"
+        )
     return recorder.snapshot(next(iter(projects), ""), taken_at="", version=version("dualstack"))
 
 

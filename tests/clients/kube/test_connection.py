@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -204,7 +206,7 @@ async def test_a_plugin_that_is_not_installed_is_one_line(
 ) -> None:
     file = exec_plugin(write, bearers[0], "")
     file.with_name("plugin").unlink()
-    with pytest.raises(Unauthenticated, match=r"No such file or directory: .*plugin"):
+    with pytest.raises(Unauthenticated, match=r"exec plugin .*/plugin: No such file or directory$"):
         await node(file)
 
 
@@ -224,3 +226,25 @@ async def test_p12_a_token_file_is_read_again_when_the_token_is_no_longer_accept
     finally:
         await kube.close()
     assert seen[-2:] == ["Bearer old", "Bearer good"]
+
+
+async def test_a_plugin_that_hangs_is_one_line_and_is_ended(
+    write: Callable[..., Path], bearers: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualstack.kube.connection.PLUGIN_SECONDS", 0.5)
+    file = exec_plugin(write, bearers[0], "sleep 1000")
+    with pytest.raises(Unauthenticated, match=r"exec plugin .*/plugin did not end within 0.5 s$"):
+        await node(file)
+    _wait_for_end_of(str(file.with_name("plugin")))
+
+
+def _wait_for_end_of(program: str) -> None:
+    while any(program in command for command in _commands()):
+        time.sleep(0.05)
+
+
+def _commands() -> Iterator[str]:
+    """The command lines of all processes."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield entry.read_text(encoding="utf-8", errors="replace")

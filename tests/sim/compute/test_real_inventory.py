@@ -109,15 +109,26 @@ async def exported(cloud: Cloud) -> dict[str, Any]:
     return lists | {name: await cloud.get(f"aggregated/{name}") for name in names}
 
 
+def test_a_peering_with_a_network_of_another_project_stays() -> None:
+    document = inventory()
+    peer = {"name": "p", "network": NETWORK.replace("real-1", "b"), "state": "ACTIVE", "stateDetails": "Connected."}
+    document["networks"][0]["peerings"] = [peer]
+    compute = make(Setting(by_hand=True))[0]
+    compute.load(import_inventory(compute.project, document).state)
+    found = compute.look("networks.get", "global", "shoot--foo--bar", query={})
+    assert [each["network"] for each in found["peerings"]] == [peer["network"]]
+    assert found["selfLink"].endswith("/projects/proj-1/global/networks/shoot--foo--bar")
+
+
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
         (3, "must be a JSON object of lists"),
         ({"networks": 3}, "networks: must be a list"),
-        ({"networks": []}, "names projects none"),
+        ({"networks": []}, "resources of no project"),
         (
             {"networks": [resource("network", NETWORK), resource("network", NETWORK.replace("real-1", "b"))]},
-            "of one project",
+            "of projects b, real-1; it must be of one project",
         ),
         ({"networks": [resource("network", NETWORK.replace("networks", "routes"))]}, "needs the selfLink"),
         ([1], "must be a JSON object"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -11,7 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dualstack.cli.main import cli
+from dualstack.kube.interface import Unauthenticated, Unavailable
+from dualstack.model.errors import InvalidInput
 from tests.sim.rehearsal.command import dualstack
 
 DEEP = "[" * 100_000
@@ -73,3 +78,67 @@ def test_ctrl_c_at_a_question_ends_it_at_once() -> None:
     finally:
         os.close(terminal)
         os.close(given)
+
+
+def shared_vpc(folder: Path) -> str:
+    """A snapshot of a cluster whose VMs are in one project and whose subnet is in another."""
+    link = "https://www.googleapis.com/compute/v1/projects/own/zones/europe-west1-b/instances/n1"
+    host = "https://www.googleapis.com/compute/v1/projects/host"
+    nic = {"network": f"{host}/global/networks/vpc", "subnetwork": f"{host}/regions/europe-west1/subnetworks/nodes"}
+    node = {"metadata": {"name": "n1"}, "spec": {"providerID": "gce://own/europe-west1-b/n1"}}
+    document = {
+        "schema": "dualstack.snapshot/v1",
+        "project": "own",
+        "compute": {"zones/europe-west1-b/instances/n1": {"name": "n1", "selfLink": link, "networkInterfaces": [nic]}},
+        "lists": ["zones/europe-west1-b/instances"],
+        "kubernetes": {"v1/Node": [node], "v1/Pod": [], "v1/ConfigMap": []},
+        "kinds": ["v1/Node", "v1/Pod", "v1/ConfigMap"],
+    }
+    file = folder / "shared.json"
+    file.write_text(json.dumps(document))
+    return str(file)
+
+
+@pytest.mark.parametrize("command", ["rehearse", "sim serve", "preflight", "plan"])
+def test_a_cluster_in_a_shared_vpc_is_refused_before_anything_starts(command: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, [*command.split(), "--snapshot", shared_vpc(tmp_path)])
+    assert str(ended.exception) == (
+        "the subnet of the nodes is in project host, and their VMs are in own: a cluster in a Shared VPC is not "
+        "supported, because its routes and ranges belong to the host project; it needs nodes in a network of project "
+        "own"
+    )
+    assert ended.output == ""
+
+
+@pytest.mark.parametrize("command", ["rehearse", "sim serve"])
+def test_half_a_snapshot_is_refused_before_anything_starts(command: str, tmp_path: Path) -> None:
+    file = tmp_path / "half.json"
+    file.write_text('{"schema": "dualstack.snapshot/v1", "compute": {')
+    ended = CliRunner().invoke(cli, [*command.split(), "--snapshot", str(file)])
+    assert isinstance(ended.exception, InvalidInput)
+    assert "not JSON: Input data was truncated; write it with `dualstack snapshot -o FILE`" in str(ended.exception)
+    assert ended.output == ""
+
+
+def kubeconfig(folder: Path, user: str, server: str = "http://127.0.0.1:9") -> str:
+    file = folder / "kubeconfig"
+    file.write_text(
+        "{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: s, user: u}}], "
+        f"clusters: [{{name: s, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: {user}}}]}}"
+    )
+    return str(file)
+
+
+@pytest.mark.parametrize("command", [["status"], ["prepare", "--yes"]])
+def test_an_exec_plugin_that_fails_ends_the_command_with_its_own_words(command: list[str], tmp_path: Path) -> None:
+    plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, 'echo log in >&2; exit 3']}}"
+    ended = CliRunner().invoke(cli, [*command, "--kubeconfig", kubeconfig(tmp_path, plugin)])
+    assert isinstance(ended.exception, Unauthenticated)
+    assert str(ended.exception) == "credentials of the kubeconfig: exec plugin sh returned 3: log in"
+    assert ended.output == ""
+
+
+def test_an_api_server_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["status", "--kubeconfig", kubeconfig(tmp_path, "{token: t}")])
+    assert isinstance(ended.exception, Unavailable)
+    assert "check that this machine reaches http://127.0.0.1:9, the server of the kubeconfig" in str(ended.exception)

@@ -7,8 +7,8 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from dualstack.cli.live.options import Target
@@ -16,11 +16,13 @@ from dualstack.cli.live.seed import read_seed
 from dualstack.clock import Clock, ScaledClock
 from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
+from dualstack.gce.errors import PermissionDenied, Transient, Unauthenticated
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
-from dualstack.kube.interface import Kube
+from dualstack.kube.interface import Forbidden, Kube, Unavailable
 from dualstack.live.identify import Identity, Stated, identify, project_of, read_objects
 from dualstack.live.lease import Holder
+from dualstack.model.errors import DualstackError
 from dualstack.model.urls import is_loopback
 from dualstack.snapshot.document import load
 from dualstack.snapshot.recording import Recorder, RecordingCompute, RecordingKube
@@ -62,6 +64,7 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
             context = f"snapshot {target.snapshot}"
         else:
             connection = find_connection(target.kubeconfig, context=target.context)
+            stack.enter_context(_remedied(connection.cluster.server))
             client = LightkubeKube.connect(connection)
             stack.push_async_callback(client.close)
             kube = client if recorder is None else RecordingKube(client, recorder)
@@ -76,6 +79,33 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
         holder = Holder(kube, clock, f"dualstack on {socket.gethostname()} ({os.getpid()}-{secrets.token_hex(2)})")
         compute.before_change = holder.confirm
         yield Connected(kube, compute, clock, found, context, holder, guest_agent)
+
+
+@contextmanager
+def _remedied(server: str) -> Iterator[None]:
+    """Say what to do about an error of the two APIs. server: URL of the API server."""
+    try:
+        yield
+    except DualstackError as error:
+        if remedy := remedy_of(error, server):
+            error.args = (f"{error}; {remedy}",)
+        raise
+
+
+def remedy_of(error: DualstackError, server: str) -> str:
+    """What the user does about a refused or unanswered request, as a clause; empty for other errors."""
+    again = "then run the same command again"
+    match error:
+        case Unauthenticated(status=401):
+            return "run `gcloud auth application-default login`, or get a new file for --credentials"
+        case PermissionDenied() | Forbidden():
+            return "docs/live-clusters.md#rights lists what each command needs"
+        case Transient(status=0):
+            return f"check that this machine reaches the Compute API, {again}"
+        case Unavailable():
+            return f"check that this machine reaches {server}, the server of the kubeconfig, {again}"
+        case _:
+            return ""
 
 
 def _compute(project: str, clock: Clock, target: Target, recorder: Recorder | None) -> ComputeClient:

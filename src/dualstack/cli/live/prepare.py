@@ -21,7 +21,7 @@ from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.live.trigger import Trigger, trigger_of
-from dualstack.cli.words import duration, wrapped
+from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
@@ -174,7 +174,12 @@ async def check(
     findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
     blockers = [finding for finding in findings if finding.blocks]
     if blockers and not rescue:
-        raise PreflightFailed(blockers, _describe)
+        error = PreflightFailed(blockers)
+        found = f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}"
+        error.args = (
+            "\n".join([f"nothing was changed: the preflight found {found}", *bullets(map(_describe, blockers))]),
+        )
+        raise error
     for finding in findings:
         if finding.status in ("problem", "unknown"):
             change.progress.say("\n".join(wrapped(f"{finding.severity}: {_describe(finding)}", further="  ")))

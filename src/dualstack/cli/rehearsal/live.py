@@ -20,12 +20,13 @@ import msgspec
 
 from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.live.result import print_result
+from dualstack.cli.live.snapshot import describe
 from dualstack.cli.rehearsal.checks import LONGEST_WAIT
 from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world
 from dualstack.cli.rehearsal.result import traffic_since
 from dualstack.cli.rehearsal.world import WorldAddress
-from dualstack.cli.words import duration
+from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
 from dualstack.kube.apply import edit
@@ -78,12 +79,14 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 
     def describe(self) -> str:
         """As text; the verdict comes last."""
-        lines = ["What this rests on", *(f"  - {text}" for text in self.rests_on)] if self.rests_on else []
-        lines += ["Not simulated", *(f"  - {text}" for text in self.left_out)] if self.left_out else []
+        lines = ["What this rests on", *bullets(self.rests_on)] if self.rests_on else []
+        lines += ["Not simulated", *bullets(self.left_out)] if self.left_out else []
         ran = (outcome for outcome in (self.prepare, self.finish) if outcome is not None)
-        lines += [f"{outcome.command}: {outcome.standing}; {outcome.figures()}" for outcome in ran]
+        for each in ran:
+            lines += wrapped(f"{each.command}: {each.standing}; {each.figures()}", further="  ")
         name = f"{self.prepare.cluster.name} ({self.prepare.cluster.platform})" if self.prepare else "snapshot"
-        lines.append(f"{name}: {self.result}{f': {self.reason}' if self.reason else ''}")
+        for line in f"{name}: {self.result}{f': {self.reason}' if self.reason else ''}".splitlines():
+            lines += wrapped(line, further="  ")
         if self.traffic:
             lost = self.traffic["blackoutSeconds"]["max"]
             lines.append(f"  connectivity   {self.traffic['pairs']} pod pairs; longest interruption {lost:.1f} s")
@@ -92,7 +95,9 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 
 
 def run_live(options: LiveOptions) -> int:
-    """Rehearse and print the result. Returns 0 if no packet was lost and the cut-over is finished, else 1."""
+    """Rehearse and print the result. Returns 0 if no packet was lost and the cut-over is finished, else 1. InvalidInput
+    before anything starts for a snapshot that cannot be simulated."""
+    describe(options.snapshot)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
     result: LiveResult | None = None
     try:

@@ -1,8 +1,9 @@
 """Makes a state of the resources of a real project, as `gcloud ... list --format json` or the API prints them.
 
 A document is `{"networks": [...], "subnetworks": [...], ...}`, where each value is a list of resources, a list document
-or an aggregated list; or one list of resources, each with its `kind`. All links may name one project of any host; they
-are rewritten to the simulated one. What the server generates is filled in where it is missing.
+or an aggregated list; or one list of resources, each with its `kind`. All resources are of one project, on any host;
+links to it are rewritten to the simulated one, and links to other projects, such as those of peerings, stay. What the
+server generates is filled in where it is missing.
 """
 
 from __future__ import annotations
@@ -52,12 +53,18 @@ class Imported:
 def import_inventory(project: Project, document: Any) -> Imported:
     """The state of a real inventory in the simulated project. Raises ApiError 400 for other documents."""
     rows, left_out = _rows(document)
-    text = msgspec.json.encode(rows).decode()
-    owners = sorted(set(_LINK.findall(text)))
+    links = (_LINK.match(str(entry.get("selfLink"))) for entries in rows.values() for entry in entries)
+    owners = sorted({link[1] for link in links if link})
     if len(owners) != 1:
-        raise ApiError(400, "badState", f"the inventory names projects {owners or 'none'}; it must be of one project")
-    root = f"https://www.googleapis.com/compute/v1/projects/{project.name}"
-    rewritten: dict[str, list[Json]] = msgspec.json.decode(_LINK.sub(root, text))
+        found = f"of projects {', '.join(owners)}" if owners else "of no project"
+        raise ApiError(400, "badState", f"the inventory has resources {found}; it must be of one project")
+    root = "https://www.googleapis.com/compute/v1/projects/"
+
+    def rewritten_link(link: re.Match[str]) -> str:
+        return root + (project.name if link[1] == owners[0] else link[1])
+
+    text = msgspec.json.encode(rows).decode()
+    rewritten: dict[str, list[Json]] = msgspec.json.decode(_LINK.sub(rewritten_link, text))
     resources: dict[str, dict[str, Json]] = {}
     for collection, entries in rewritten.items():
         for number, entry in enumerate(entries):
