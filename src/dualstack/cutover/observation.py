@@ -156,6 +156,8 @@ class Observer:
             if ours and instance.get("status") == "RUNNING" and (name not in members or members[name].node is None):
                 found[f"VM {name}"] = "runs, but the API server shows no Node of its name"
         for name, member in members.items():
+            if member.node is not None and not member.provider_ids and name not in instances:
+                found[f"node {name}"] = "has no provider ID, and no VM of the cluster has its name"
             for text in member.provider_ids:
                 vm = parse_provider_id(text)
                 if vm is None:

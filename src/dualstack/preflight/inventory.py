@@ -155,6 +155,17 @@ class Inventory:
         ]
 
     @property
+    def interfaces(self) -> list[Resource]:
+        """The interfaces of all VMs in the network, of all clusters."""
+        link = self.link
+        return [
+            interface
+            for instance in self.of("instances")
+            for interface in instance.get("networkInterfaces") or ()
+            if same_resource(interface.get("network") or "", link)
+        ]
+
+    @property
     def static_routes(self) -> list[Resource]:
         """The static routes of the network, of all clusters."""
         return [
@@ -171,11 +182,7 @@ class Inventory:
         """
         link, rules = self.link, self.answers["forwarding rules"]
         return NetworkFacts(
-            interfaces=sum(
-                same_resource(interface.get("network") or "", link)
-                for instance in self.of("instances")
-                for interface in instance.get("networkInterfaces") or ()
-            ),
+            interfaces=len(self.interfaces),
             surge=self.cluster.surge,
             custom_routes=len(self.static_routes),
             hybrid_subnets=sum(

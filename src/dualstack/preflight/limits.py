@@ -32,6 +32,10 @@ STATIC_ROUTES = 200
 (docs/reference/compute-engine.md#static-routes-per-network)."""
 
 
+NETWORK_OBJECTS = 15_000
+"""Interfaces of a network, and as many alias ranges, unless the quota was raised
+(docs/reference/compute-engine.md#network-quotas)."""
+
 SUBNET_RANGES = 300
 """Ranges of subnets of a network, unless the quota was raised (docs/reference/compute-engine.md#network-quotas)."""
 
@@ -244,6 +248,33 @@ def subnet_range_quota(inventory: Inventory) -> Iterator[Problem]:
             f"SUBNET_RANGES_PER_NETWORK is {SUBNET_RANGES}"
         )
         yield Problem(f"network {inventory.cluster.network}", evidence)
+
+
+@Check(
+    "network-quota",
+    "risk",
+    reads=("cluster state", "network", "instances"),
+    fine=f"the network has room for more interfaces and alias ranges under the default quotas of {NETWORK_OBJECTS}",
+    consequence="unless the quota was raised, Compute refuses aliases in the middle of the cut-over, or new nodes",
+    remedy="check the quota and raise it, or delete VMs of the network that are not used",
+    cause="quota",
+)
+def network_quota(inventory: Inventory) -> Iterator[Problem]:
+    """Of all VMs of the network (docs/reference/compute-engine.md#network-quotas); new nodes have one of each."""
+    interfaces, surge = inventory.interfaces, inventory.cluster.surge
+    aliases = sum(len(interface.get("aliasIpRanges") or ()) for interface in interfaces)
+    missing = sum(not inventory.facts.aliased(name) for name in inventory.facts.pod_cidr_of)
+    counts = (
+        ("INSTANCES_PER_NETWORK_GLOBAL", "interfaces", len(interfaces), surge),
+        ("ALIASES_PER_NETWORK_GLOBAL", "alias ranges", aliases, missing + surge),
+    )
+    for quota, noun, existing, more in counts:
+        if existing + more > NETWORK_OBJECTS:
+            evidence = (
+                f"its VMs have {existing} {noun} and up to {more} more are needed; the default quota {quota} is "
+                f"{NETWORK_OBJECTS}"
+            )
+            yield Problem(f"network {inventory.cluster.network}", evidence)
 
 
 def _has_ipv6(subnet: Resource) -> bool:

@@ -39,7 +39,7 @@ ROUTER_FIELDS = (
 STATUS_FIELDS = "result(bestRoutes(destRange),bestRoutesForRouter(destRange))"
 INSTANCE_FIELDS = (
     "items/*/instances(name,zone,machineType,guestAccelerators(acceleratorType,acceleratorCount),"
-    "networkInterfaces(name,network,subnetwork,accessConfigs(type))),nextPageToken"
+    "networkInterfaces(name,network,subnetwork,accessConfigs(type),aliasIpRanges(ipCidrRange))),nextPageToken"
 )
 MACHINE_TYPE_FIELDS = "name,zone,guestCpus"
 METADATA_FIELDS = "name,labels,metadata(items)"

@@ -52,6 +52,7 @@ CHECKS: tuple[Check, ...] = (
     limits.nodes_subnet_room,
     limits.static_route_quota,
     limits.subnet_range_quota,
+    limits.network_quota,
     limits.hybrid_limits,
     limits.decoy_room,
 )

@@ -6,10 +6,11 @@ import pytest
 
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.error_texts import CONFIGURATION_PROBLEM
+from dualstack.model import kinds
 from dualstack_sim.compute.project.quotas import Limits
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.refusals import Spoil, assert_refused
-from tests.sim.infrastructure.scene import NS, SUBNET, Scene
+from tests.sim.infrastructure.scene import NS, SUBNET, Scene, scene
 
 
 async def subnet_in_the_service_range(made: Scene) -> None:
@@ -99,3 +100,27 @@ async def test_p08_an_unknown_annotation_of_the_infrastructure_is_refused_before
         made.store.patch(gardener_kinds.INFRASTRUCTURE, made.shoot, change, made.namespace)
 
     await assert_refused(annotate, says="it has no effect here; set it on the Shoot", code=CONFIGURATION_PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("labels", "spec", "says"),
+    [
+        ({"worker.gardener.cloud/pool": "w1"}, {}, "Node left: has no Machine of its name"),
+        ({"type": "virtual-kubelet"}, {}, "Node left: belongs to no worker pool"),
+        ({"type": "virtual-kubelet"}, {"providerID": "vk://left"}, "has provider ID 'vk://left'"),
+    ],
+    ids=["pool", "virtual", "virtual with a provider ID"],
+)
+async def test_p04_a_node_that_no_machine_has_made_is_refused_by_the_infrastructure_controller_alone(
+    labels: dict[str, str], spec: dict[str, str], says: str
+) -> None:
+    """With `--controllers infrastructure`, no other controller looks at the Nodes before the routes go."""
+    async with scene() as made:
+        made.store.create(kinds.NODE, {"metadata": {"name": "left", "labels": labels}, "spec": spec})
+        made.trigger()
+        before = made.mutations()
+
+        refused = await made.refusal()
+
+        assert says in refused
+        assert made.mutations() == before

@@ -287,6 +287,13 @@ async def test_a_node_is_identified_by_its_provider_id(provider_id: str, reason:
     assert found == ({"node worker-0": f"has provider ID {provider_id!r}, {reason}"} if reason else {})
 
 
+async def test_p23_a_node_with_neither_provider_id_nor_vm_is_unidentified() -> None:
+    parts = Parts()
+    parts.platform.nodes["virtual"] = {**node(0), "metadata": {"name": "virtual", "uid": "u"}}
+    found = (await observed(parts)).facts.unidentified
+    assert found == {"node virtual": "has no provider ID, and no VM of the cluster has its name"}
+
+
 class NoProber:
     """A cluster without the probe pods."""
 

@@ -85,6 +85,12 @@ def _virtual_node(migration: Migration, **spec: Any) -> None:
     migration.world.store.create(kinds.NODE, {"metadata": {"name": "virtual", "labels": labels}, "spec": spec})
 
 
+def _pool_node_without_machine(migration: Migration) -> None:
+    labels = {"worker.gardener.cloud/pool": "w1"}
+    spec = {"podCIDR": "100.96.200.0/24", "podCIDRs": ["100.96.200.0/24"]}
+    migration.world.store.create(kinds.NODE, {"metadata": {"name": f"{NS}-w1-z1-left", "labels": labels}, "spec": spec})
+
+
 def _compressed(migration: Migration) -> None:
     migration.world.store.patch(
         kinds.SECRET,
@@ -149,11 +155,15 @@ CASES: dict[str, tuple[Break, str]] = {
     ),
     "a virtual node": (
         _virtual_node,
-        "Node virtual belongs to no worker pool, so that no roll-out replaces it; remove it",
+        "Node virtual belongs to no worker pool, so that no roll-out replaces it; remove the Node",
     ),
     "a virtual node with a pod CIDR": (
         lambda migration: _virtual_node(migration, podCIDR="100.96.200.0/24", podCIDRs=["100.96.200.0/24"]),
         "Node virtual belongs to no worker pool",
+    ),
+    "a node of a pool without its Machine": (
+        _pool_node_without_machine,
+        f"Node {NS}-w1-z1-left has no Machine of its name, so that no roll-out replaces it; remove the Node",
     ),
     "compressed manifests": (_compressed, "the compressed manifests in data.yaml.br are not read"),
 }

@@ -84,6 +84,12 @@ def nics(count: int) -> Inventory:
     return with_answer("instances", [machine(f"node-{n}") for n in range(count)])
 
 
+def aliased_machine(count: int) -> Resource:
+    found = machine("many")
+    (interface,) = found["networkInterfaces"]
+    return found | {"networkInterfaces": [interface | {"aliasIpRanges": [{"ipCidrRange": "10.96.0.0/24"}] * count}]}
+
+
 def nodes_subnet(**fields: Any) -> Inventory:
     return with_answer("subnetworks", [subnet(NODES_SUBNET, "10.250.0.0/16") | fields])
 
@@ -350,6 +356,14 @@ APPEARS: list[tuple[str, Inventory, str]] = [
         ),
     ),
     (
+        "network-quota",
+        with_answer("instances", [aliased_machine(15_000 - 3)]),
+        (
+            "network vpc: its VMs have 14997 alias ranges and up to 4 more are needed; the default quota "
+            "ALIASES_PER_NETWORK_GLOBAL is 15000"
+        ),
+    ),
+    (
         "hybrid-limits",
         nics(MOST_INTERFACES),
         (
@@ -416,6 +430,7 @@ def test_the_state_of_a_finished_cluster_leaves_little_to_check() -> None:
         "roll-out-quota",
         "nodes-subnet-room",
         "subnet-range-quota",
+        "network-quota",
     }
     created = answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES), inventory=DONE)
     for check in ("service-range-overlap", "service-range-routes", "peer-ranges", "reserved-ranges"):
@@ -797,3 +812,9 @@ def test_aliases_that_nothing_has_proven_stop_a_preparation_for_gardener() -> No
     assert [each.status for each in alias_matched.findings(replace(gardener, prober_image="image"))] == ["ok"]
     elsewhere = replace(gardener, deleted_elsewhere=False)
     assert [each.status for each in alias_matched.findings(elsewhere)] == ["not-applicable"]
+
+
+def test_p18_the_quota_of_interfaces_has_room_for_the_surge() -> None:
+    assert problems(nics(15_000 - 1), "network-quota") == []
+    (found,) = problems(nics(15_000), "network-quota")
+    assert "15000 interfaces and up to 1 more are needed; the default quota INSTANCES_PER_NETWORK_GLOBAL" in found

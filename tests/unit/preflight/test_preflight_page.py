@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dualstack.gardener.controllers.infrastructure.shoot_findings import SPEC
+from dualstack.gardener.controllers.infrastructure.shoot_findings import NODES, SPEC
 from dualstack.preflight.registry import ALL_CHECKS, CHECKS, LIVE_CHECKS
 
 PAGE = Path(__file__).parents[3] / "docs/preflight.md"
@@ -36,7 +36,7 @@ def named_in(title: str) -> set[str]:
 
 
 def test_every_finding_stands_in_the_table_of_steps() -> None:
-    assert named_in("What stops each step") == {check.id for check in CHECKS} | {SPEC, LIVE_CHECKS[0].id}
+    assert named_in("What stops each step") == {check.id for check in CHECKS} | {SPEC, NODES, LIVE_CHECKS[0].id}
 
 
 def test_every_finding_about_a_live_cluster_answers_a_known_problem() -> None:

@@ -199,11 +199,17 @@ class ScriptedWorld:
         self._report_machines()
 
     def add_node(self, name: str, pool: str, cidrs: list[str]) -> None:
-        """A Node that is ready."""
+        """A Node that is ready, with its Machine."""
+        machine = {**manifest(gardener_kinds.MACHINE, name, NS), "status": {"currentStatus": {"phase": "Running"}}}
+        self.store.upsert(gardener_kinds.MACHINE, machine)
         node = manifest(kinds.NODE, name, spec={"podCIDR": cidrs[0], "podCIDRs": cidrs})
         node["metadata"]["labels"] = {POOL_LABEL: pool}
         ready = [{"type": "Ready", "status": "True"}]
         self.store.upsert(kinds.NODE, {**node, "status": {"conditions": ready}})
+
+    def _remove_node(self, name: str) -> None:
+        self.store.delete(kinds.NODE, name)
+        self.store.delete(gardener_kinds.MACHINE, name, NS)
 
     # -- reactions
 
@@ -345,7 +351,7 @@ class ScriptedWorld:
         pool = deployment["metadata"]["labels"][POOL_LABEL]
         names, wanted = self._names(pool), deployment["spec"]["replicas"]
         for name in names[wanted:]:
-            self.store.delete(kinds.NODE, name)
+            self._remove_node(name)
         dual = machine_class.is_dual_stack(self._class_of(deployment))
         if len(names) >= wanted or (self.nodes_need_aliases and not dual):
             return
@@ -381,7 +387,7 @@ class ScriptedWorld:
         cidrs = [f"100.96.{_AGES.index(self._age()) * 50 + index}.0/24"]
         if machine_class.is_dual_stack(found):
             cidrs.append(f"2600:1900:4010:1234:0:{index + 1}::/112")
-        self.store.delete(kinds.NODE, old[0])
+        self._remove_node(old[0])
         self.add_node(f"{pool}-{self._age()}-{index}", pool, cidrs)
 
     def _names(self, pool: str) -> list[str]:

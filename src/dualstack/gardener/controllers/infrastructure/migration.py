@@ -28,6 +28,7 @@ from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
 from dualstack.gardener.model.names import CUT_OVER, DECOYS, NOTE, OVERLAP_UNSUPPORTED, PREPARED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
+from dualstack.gardener.preflight.nodes import never_dual_stack
 from dualstack.gce import ComputeClient
 from dualstack.gce.errors import ComputeRefusal
 from dualstack.kube.event_recorder import EventRecorder
@@ -126,7 +127,9 @@ class Migration:
                 "gardener.cloud/operation: retry"
             )
         annotations = found["metadata"].get("annotations") or {}
-        await self._report([*shoot_findings(self.shoot, annotations, facts), *findings], facts)
+        machines, nodes = await self.clusters.machines_and_nodes(self.desired.ns)
+        of_shoot = shoot_findings(self.shoot, annotations, facts, never_dual_stack(nodes, machines))
+        await self._report([*of_shoot, *findings], facts)
         if facts.finished:
             return
         if not _rescues(facts):

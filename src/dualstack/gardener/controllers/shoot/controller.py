@@ -196,6 +196,7 @@ class ShootController:
             return None
         if view.constraint(NODES_MIGRATION) is None:
             return await self._pass_unless_stuck(record, shoot)
+        machines = await self._clusters.seed.list(MACHINE, view.technical_id)
         nodes = await self._clusters.shoot(view.technical_id).list(NODE)
         facts = await nodes_facts(self._clusters.seed, view, nodes)
         reporter = self._reporter(shoot)
@@ -212,16 +213,20 @@ class ShootController:
             return 0.0
         else:
             reporter.enter("roll-out")
-        return await self._request_rollout(record, view, facts, nodes)
+        await self._report_never_replaced(record, view, nodes, machines)
+        return await self._request_rollout(record, view, facts, nodes, machines)
 
     async def _request_rollout(
-        self, record: ShootRecord, view: ShootView, facts: NodesFacts, nodes: list[Manifest]
+        self,
+        record: ShootRecord,
+        view: ShootView,
+        facts: NodesFacts,
+        nodes: list[Manifest],
+        machines: list[Manifest],
     ) -> float:
         """Request the replacement of nodes once, or have the user do it; then wait for it."""
-        await self._report_never_replaced(record, view, nodes)
         if not facts.machine_classes_match:
             return RECHECK
-        machines = await self._clusters.seed.list(MACHINE, view.technical_id)
         deployments = await self._clusters.seed.list(MACHINE_DEPLOYMENT, view.technical_id)
         pools = node_replacement.pools_to_request(view, nodes, machines, deployments)
         if not pools:
@@ -241,9 +246,11 @@ class ShootController:
         )
         return RECHECK
 
-    async def _report_never_replaced(self, record: ShootRecord, view: ShootView, nodes: list[Manifest]) -> None:
+    async def _report_never_replaced(
+        self, record: ShootRecord, view: ShootView, nodes: list[Manifest], machines: list[Manifest]
+    ) -> None:
         """Report the nodes that no roll-out replaces; the migration does not end before they are gone."""
-        problems = node_replacement.never_replaced(view, nodes)
+        problems = node_replacement.never_replaced(view, nodes, machines)
         if not problems:
             await record.accepted(ROLL_OUT)
             return

@@ -69,6 +69,7 @@ from dualstack.gardener.model.names import (
 )
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, technical_id
+from dualstack.gardener.preflight.nodes import REMEDY, never_dual_stack
 from dualstack.gardener.preflight.objects import require_known_shapes
 from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
@@ -225,11 +226,12 @@ class Pass:
         docs/reference/weaknesses.md#w1
         """
         view = self._view()
-        _, nodes = await self._clusters.machines_and_nodes(view.technical_id)
+        machines, nodes = await self._clusters.machines_and_nodes(view.technical_id)
         changes = nodes_constraint_at_start(await nodes_facts(self._seed, view, nodes))
         if NODES_NOT_MIGRATED in changes:
-            left = node_replacement.never_replaced(view, node_replacement.outside_pools(nodes))
-            await require_known_shapes(self._seed, view, left)
+            left = never_dual_stack(nodes, machines)
+            further = [f"Node {name} {reason}; {REMEDY}" for name, reason in left.items()]
+            await require_known_shapes(self._seed, view, further)
         await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():

@@ -14,6 +14,7 @@ from dualstack.gardener.model.kinds import MACHINE_DEPLOYMENT
 from dualstack.gardener.model.names import OPERATION, POOL_LABEL, ROLLOUT_WORKERS
 from dualstack.gardener.model.pools import ROLLING
 from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.preflight.nodes import REMEDY, without_machine
 from dualstack.gardener.render.machine_class import belongs_to
 from dualstack.kube.interface import Kube
 from dualstack.model.cidr import families
@@ -109,20 +110,21 @@ def pools_to_request(
     return tuple(pool.name for pool in shoot.pools if pool.name in due)
 
 
-def never_replaced(shoot: ShootView, nodes: Sequence[Manifest]) -> list[str]:
+def never_replaced(shoot: ShootView, nodes: Sequence[Manifest], machines: Sequence[Manifest]) -> list[str]:
     """One clause for each node that must be replaced and that no roll-out replaces, with what to do.
 
-    A node of a pool gets its pod CIDRs soon after it has joined; one of no pool, such as a virtual node, may never.
+    A node that a Machine has made gets its pod CIDRs soon after it has joined; another, such as a virtual node, may
+    never.
     """
-    pools = {pool.name: pool for pool in shoot.pools}
+    pools, orphans = {pool.name: pool for pool in shoot.pools}, without_machine(nodes, machines)
     found = []
     for node in nodes:
         name, pool = node["metadata"]["name"], dig(node, "metadata", "labels", POOL_LABEL)
-        if not (_is_left_behind(node, shoot) or (pool is None and not dig(node, "spec", "podCIDRs"))):
+        if not (_is_left_behind(node, shoot) or (name in orphans and not dig(node, "spec", "podCIDRs"))):
             continue
-        if pool not in pools:
-            found.append(f"Node {name} belongs to no worker pool, so that no roll-out replaces it; remove it")
-        elif _in_place(pools[pool].manifest):
+        if name in orphans:
+            found.append(f"Node {name} {orphans[name]}; {REMEDY}")
+        elif pool in pools and _in_place(pools[pool].manifest):
             strategy = pools[pool].manifest["updateStrategy"]
             found.append(
                 f"Node {name} is never replaced, because its worker pool {pool} has updateStrategy {strategy}; move "
@@ -130,11 +132,6 @@ def never_replaced(shoot: ShootView, nodes: Sequence[Manifest]) -> list[str]:
                 f"{ROLLING}, then remove the pool"
             )
     return found
-
-
-def outside_pools(nodes: Sequence[Manifest]) -> list[Manifest]:
-    """The nodes that no worker pool has made. Those of a pool that has left the Shoot are about to be removed."""
-    return [node for node in nodes if dig(node, "metadata", "labels", POOL_LABEL) is None]
 
 
 def nodes_to_replace(shoot: ShootView, nodes: Sequence[Manifest], pools: Sequence[str]) -> str:
