@@ -10,14 +10,15 @@ import random
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 import click
 
 from tests.mutants.mutations import Mutation, mutations, sites
-from tests.mutants.runs import passes, preload, survivors
+from tests.mutants.recording import Recording, recording
+from tests.mutants.runs import Run, preload, survivors
 
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 TESTS = {
@@ -25,7 +26,7 @@ TESTS = {
     "cutover": ("tests/unit/cutover", "tests/property", "tests/sim/cutover", "tests/sim/infrastructure"),
     "preflight": ("tests/unit/preflight", "tests/sim/preflight"),
 }
-"""The tests of each package, the quickest first: a run ends with the first that fails."""
+"""The folders with the tests of each package."""
 
 MARGIN = 3.0
 """A mutation may make its tests this many times as slow; one that hangs counts as noticed."""
@@ -40,15 +41,16 @@ Key = tuple[str, str, str]
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True, help="Runs side by side.")
 def main(packages: tuple[str, ...], sample: int | None, seed: int, jobs: int) -> None:
     """Change the product in one place at a time, and list the changes that no test notices."""
-    began, chosen = time.monotonic(), packages or tuple(TESTS)
+    began = time.monotonic()
+    chosen = packages or tuple(TESTS)
     preload(TESTS)
-    slowest = max(_baseline(package) for package in chosen)
+    recorded = {package: recording(TESTS[package], tuple(TESTS)) for package in chosen}
     work = list(_chosen(chosen, sample, seed))
-    click.echo(f"{len(work)} mutations; the tests take at most {slowest:.0f} s")
+    click.echo(f"{len(work)} mutations")
     reasons = accepted()
     survived = set[Key]()
     unexplained = 0
-    for mutation in survivors(_announced(work), jobs=jobs, seconds=MARGIN * slowest + 30):
+    for mutation in survivors(_announced(work, recorded), jobs=jobs):
         survived.add(key_of(mutation))
         if key_of(mutation) not in reasons:
             unexplained += 1
@@ -63,12 +65,14 @@ def main(packages: tuple[str, ...], sample: int | None, seed: int, jobs: int) ->
     sys.exit(1 if unexplained or stale else 0)
 
 
-def _announced(work: Sequence[Mutation]) -> Iterator[tuple[Mutation, Sequence[str]]]:
+def _announced(work: Sequence[Mutation], recorded: Mapping[str, Recording]) -> Iterator[Run]:
     """The mutations with their tests; shows on standard error how many have begun."""
     for number, mutation in enumerate(work, 1):
         if number % 25 == 0:
             click.echo(f"{number} of {len(work)}", err=True)
-        yield mutation, tests_of(mutation)
+        about = recorded[mutation.module.split(".")[1]]
+        tests = about.tests_of(mutation)
+        yield Run(mutation, tests, 30 + MARGIN * sum(about.seconds[test] for test in tests))
 
 
 def accepted() -> dict[Key, str]:
@@ -80,22 +84,6 @@ def accepted() -> dict[Key, str]:
 def key_of(mutation: Mutation) -> Key:
     """What a listed survivor is recognised by; line numbers change too often."""
     return mutation.path, mutation.was, mutation.becomes
-
-
-def tests_of(mutation: Mutation) -> Sequence[str]:
-    """The folders with the tests of the mutated module."""
-    return _folders(mutation.module.split(".")[1])
-
-
-def _folders(package: str) -> list[str]:
-    return [folder for folder in TESTS[package] if Path(folder).is_dir()]
-
-
-def _baseline(package: str) -> float:
-    seconds = passes(_folders(package))
-    if seconds is None:
-        raise click.ClickException(f"the tests of {package} fail without a mutation: pytest {' '.join(TESTS[package])}")
-    return seconds
 
 
 def _chosen(packages: Sequence[str], sample: int | None, seed: int) -> Iterator[Mutation]:

@@ -13,7 +13,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +29,18 @@ PRELOADED = (
     *("dualstack.gce.client", "dualstack.kube.client", "dualstack_sim.world.gardener.builder"),
     *("dualstack_sim.compute.api.server", "dualstack_sim.kube.server", "dualstack_sim.fabric"),
 )
-ARGUMENTS = ("-q", "-x", "-p", "no:cacheprovider", "--hypothesis-profile=mutants", "-m", "not slow and not clients")
+ARGUMENTS = (
+    "-q",
+    "-x",
+    "-p",
+    "no:cacheprovider",
+    "--hypothesis-profile=mutants",
+    "-m",
+    "not slow and not clients and not kube",
+)
+HANGS = 30
+"""Seconds after which a test of a mutation fails."""
+
 INTERVAL = 0.05
 """Seconds between two checks of the processes that run."""
 
@@ -41,8 +54,17 @@ def preload(mutated: Iterable[str]) -> None:
         raise RuntimeError(f"{early[0]} is imported before it can be mutated")
 
 
-def survivors(work: Iterable[tuple[Mutation, Sequence[str]]], *, jobs: int, seconds: float) -> Iterator[Mutation]:
-    """The mutations that pass their tests, as they come. A run that takes longer than `seconds` counts as failed."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A mutation, the tests that can notice it in their order, and the seconds after which it counts as noticed."""
+
+    mutation: Mutation
+    tests: Sequence[str]
+    seconds: float
+
+
+def survivors(work: Iterable[Run], *, jobs: int) -> Iterator[Mutation]:
+    """The mutations that pass their tests, as they come."""
     waiting, running = iter(work), dict[int, tuple[Mutation, float]]()
     more = True
     try:
@@ -52,7 +74,8 @@ def survivors(work: Iterable[tuple[Mutation, Sequence[str]]], *, jobs: int, seco
                 if found is None:
                     more = False
                 else:
-                    running[_fork(*found)] = (found[0], time.monotonic() + seconds)
+                    process = _fork(partial(_mutated, found.mutation, found.tests))
+                    running[process] = (found.mutation, time.monotonic() + found.seconds)
             time.sleep(INTERVAL)
             for process, (mutation, deadline) in list(running.items()):
                 ended, status = os.waitpid(process, os.WNOHANG)
@@ -67,14 +90,14 @@ def survivors(work: Iterable[tuple[Mutation, Sequence[str]]], *, jobs: int, seco
             os.killpg(process, signal.SIGKILL)
 
 
-def passes(tests: Sequence[str]) -> float | None:
-    """Seconds that the tests take without a mutation; None when they fail."""
-    began = time.monotonic()
-    _, status = os.waitpid(_fork(None, tests), 0)
-    return time.monotonic() - began if status == 0 else None
+def passes(paths: Sequence[str], plugins: Sequence[object] = ()) -> bool:
+    """Whether all tests of these files and folders pass without a mutation, in a process of their own."""
+    _, status = os.waitpid(_fork(lambda: int(pytest.main([*ARGUMENTS, *paths], plugins=plugins))), 0)
+    return status == 0
 
 
-def _fork(mutation: Mutation | None, tests: Sequence[str]) -> int:
+def _fork(run: Callable[[], int]) -> int:
+    """The process that ends with the status of this run."""
     process = os.fork()
     if process:
         return process
@@ -84,12 +107,37 @@ def _fork(mutation: Mutation | None, tests: Sequence[str]) -> int:
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        if mutation is not None:
-            sys.meta_path.insert(0, _Mutated(mutation))
-        # One after the other: most mutations fail in the first, and collection takes seconds.
-        status = next((status for folder in tests if (status := int(pytest.main([*ARGUMENTS, folder])))), 0)
+        status = run()
     finally:
         os._exit(status)
+
+
+def _mutated(mutation: Mutation, tests: Sequence[str]) -> int:
+    """Runs the tests against a mutation; 0 when all pass.
+
+    Some before the others: most mutations fail in the first, and collecting all of them takes seconds.
+    """
+    sys.meta_path.insert(0, _Mutated(mutation))
+    for some in (tests[:10], tests[10:100], tests[100:]):
+        files = {test.partition("::")[0] for test in some}
+        arguments = [*ARGUMENTS, "-o", f"timeout={HANGS}", *sorted(files)]
+        status = pytest.main(arguments, plugins=[_Selection(some)]) if some else pytest.ExitCode.OK
+        # A mutation may rename the cases of a test.
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return int(status)
+    return 0
+
+
+class _Selection:
+    """A plugin of pytest that runs these tests only, in this order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self._places = {test: place for place, test in enumerate(tests)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        selected = [item for item in items if item.nodeid in self._places]
+        items[:] = sorted(selected, key=lambda item: self._places[item.nodeid])
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
