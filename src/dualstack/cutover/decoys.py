@@ -19,7 +19,7 @@ from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
 from dualstack.kube.apply import apply, owned
 from dualstack.kube.interface import Conflict, Kube
-from dualstack.model import cidr
+from dualstack.model import cidr, enumeration
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import GateFailed
 from dualstack.model.events import Listener, PropagationMeasured
@@ -38,9 +38,6 @@ RANGE = "dualstack-decoys"
 """Name of the decoys' range in the nodes subnet."""
 MACHINE_TYPE = "e2-micro"
 ALIVE = ("PROVISIONING", "STAGING", "RUNNING")
-_NAMED = 3
-"""How many nodes a message names."""
-
 DecoyStep = CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys
 
 PROVEN_BY = {
@@ -163,7 +160,7 @@ class Decoys:
         leases = await self.kube.list(LEASE, PROBER_HOME)
         reports = {report.node: report for lease in leases if (report := read_report(lease)) and report.at >= oldest}
         silent = sorted(expected - reports.keys())
-        problems = [f"the probe pods of {_some(silent)} have not reported yet"] if silent else []
+        problems = [f"the probe pods of {enumeration.nodes(silent)} have not reported yet"] if silent else []
         heard = [reports[name] for name in sorted(expected & reports.keys())]
         for number in PROVEN_BY[gate.id]:
             block = decoy_blocks(facts.decoys.home)[number]
@@ -171,7 +168,7 @@ class Decoys:
                 report.node for report in heard if not _reached(report, block, steadily=gate == gates.DECOY_HANDOVER)
             ]
             if lost:
-                problems.append(f"{_some(lost)} cannot reach {block} of the decoy VM")
+                problems.append(f"{enumeration.nodes(lost)} cannot reach {block} of the decoy VM")
                 if gate.failure_implies and len(lost) == len(expected):
                     problems.append(gate.failure_implies)
         if gate == gates.DECOY_ALIAS and not problems:
@@ -257,8 +254,3 @@ class Decoys:
 def _reached(report: Report, block: str, *, steadily: bool) -> bool:
     result = report.of(address_in(block))
     return result.reached and not (steadily and result.interruptions)
-
-
-def _some(nodes: list[str]) -> str:
-    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
-    return f"node{'s' if len(nodes) > 1 else ''} {', '.join(nodes[:_NAMED])}{more}"

@@ -18,7 +18,6 @@ from dualstack.kube.connection import connection_from
 from dualstack.kube.interface import (
     Forbidden,
     Kube,
-    PatchType,
     Unauthenticated,
     Unavailable,
 )
@@ -123,19 +122,8 @@ class ShootKube:
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         return await self._ask(lambda kube: kube.create(kind, manifest))
 
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        body: Any,
-        namespace: str | None = None,
-        *,
-        patch_type: PatchType = "merge",
-        subresource: str | None = None,
-    ) -> Manifest:
-        return await self._ask(
-            lambda kube: kube.patch(kind, name, body, namespace, patch_type=patch_type, subresource=subresource)
-        )
+    async def patch(self, kind: Kind, name: str, body: Any, namespace: str | None = None, **options: Any) -> Manifest:
+        return await self._ask(lambda kube: kube.patch(kind, name, body, namespace, **options))
 
     async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
         await self._ask(lambda kube: kube.delete(kind, name, namespace))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dualstack.live.state import standing
+from dualstack.model.enumeration import listed
 from dualstack.plan.facts import CutoverFacts
 from dualstack.verify.expectations import Expected
 from dualstack.verify.judging import Check
@@ -46,6 +47,5 @@ def cut_over_checks(facts: CutoverFacts, expected: Expected, works: str) -> list
 
 
 def _check(name: str, wrong: Sequence[str], good: str, prefix: str = "", *, risk: bool = False) -> Check:
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    evidence = f"{prefix}{', '.join(wrong[:3])}{more}" if wrong else good
+    evidence = f"{prefix}{listed(wrong)}" if wrong else good
     return Check(name, ("risk" if risk else "failed") if wrong else "passed", evidence)

@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.clock import Clock
 from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound
+from dualstack.kube.lease import Lease
 from dualstack.model.errors import DualstackError
-from dualstack.model.kinds import LEASE, Manifest
-from dualstack.model.manifests import manifest
 from dualstack.model.names import KUBE_SYSTEM
 
 Result = TypeVar("Result")
@@ -80,7 +79,7 @@ class Holder:
         if self._confirmed is not None and self.clock.now() - self._confirmed < CONFIRMED:
             return
         if self._confirmed is None:
-            raise LeaseNotHeld(f"this process does not hold Lease {KUBE_SYSTEM}/{NAME}")
+            raise LeaseNotHeld(f"this process does not hold {self._lease}")
         await self._confirm(since=self._confirmed)
 
     async def _confirm(self, since: float | None) -> None:
@@ -90,9 +89,7 @@ class Holder:
                 asked = self.clock.now()
                 with suppress(AlreadyExists, Conflict, NotFound):  # read again who has changed it
                     if taken_by := await self._write_unless_taken():
-                        raise LeaseNotHeld(
-                            f"{taken_by} has taken Lease {KUBE_SYSTEM}/{NAME}; this process makes no further changes"
-                        )
+                        raise LeaseNotHeld(f"{taken_by} has taken {self._lease}; this process makes no further changes")
                     self._confirmed = asked
 
     async def _acquire(self, say: Callable[[str], None]) -> None:
@@ -100,26 +97,24 @@ class Holder:
         clock: the clock of its holder may differ."""
         seen, since, asked = "", self.clock.now(), 0.0
         while True:
-            lease, asked = await self.kube.get(LEASE, NAME, KUBE_SYSTEM), self.clock.now()
-            holder = _holder(lease)
+            held, asked = await self._lease.read(), self.clock.now()
+            # no difference between two clocks explains how old an abandoned renewal is
+            abandoned = asked > held.renewed_at + ABANDONED
             with suppress(AlreadyExists, Conflict, NotFound):
-                if lease is None:
-                    await self.kube.create(LEASE, manifest(LEASE, NAME, KUBE_SYSTEM, spec=self._spec()))
+                if held.holder in ("", self.identity) or asked > since + DURATION or abandoned:
+                    await self._lease.take(held, self.identity, self.clock.now())
                     break
-                if holder in ("", self.identity) or asked > since + DURATION or self._abandoned(lease):
-                    await self._write(lease)
-                    break
-            stamp = f"{holder} {_renewed(lease)}"
+            stamp = f"{held.holder} {held.renewed}"
             if seen and stamp != seen:
                 raise LeaseNotHeld(
-                    f"{holder} works on this cluster (Lease {KUBE_SYSTEM}/{NAME}, renewed {_renewed(lease)}); wait "
-                    "until it has finished, or end it"
+                    f"{held.holder} works on this cluster ({self._lease}, renewed {held.renewed}); wait until it has "
+                    "finished, or end it"
                 )
             if not seen:
                 seen, since = stamp, asked
                 say(
-                    f"Lease {KUBE_SYSTEM}/{NAME} is held by {holder}, renewed {_renewed(lease)}; waiting up to "
-                    f"{DURATION:.0f} s for it to be renewed or to expire."
+                    f"{self._lease} is held by {held.holder}, renewed {held.renewed}; waiting up to {DURATION:.0f} s "
+                    "for it to be renewed or to expire."
                 )
             await self.clock.sleep(RENEWAL / 2)
         self._confirmed = asked
@@ -135,53 +130,29 @@ class Holder:
                 raise
             except DualstackError as error:
                 if self.clock.now() > renewed + DURATION:
-                    raise LeaseNotHeld(f"Lease {KUBE_SYSTEM}/{NAME} could not be renewed: {error}") from error
+                    raise LeaseNotHeld(f"{self._lease} could not be renewed: {error}") from error
             else:
                 renewed = self.clock.now()
 
     async def _write_unless_taken(self) -> str:
         """Renew the Lease; who has taken it, if it is no longer this process's, also when it is free again."""
-        lease = await self.kube.get(LEASE, NAME, KUBE_SYSTEM)
-        if lease is None or (holder := _holder(lease)) != self.identity:
-            return holder if lease is not None and holder else "another process"
-        await self._write(lease)
+        held = await self._lease.read()
+        if held.holder != self.identity:
+            return held.holder or "another process"
+        await self._lease.renew(held, self.identity, self.clock.now(), {PROGRESS: self.report() or None})
         return ""
 
     async def _release(self) -> None:
         """Only while it is still this process's: another one may take it at this very moment."""
-        lease = await self.kube.get(LEASE, NAME, KUBE_SYSTEM)
-        if lease is not None and _holder(lease) == self.identity:
-            await self._write(lease, holder="")
+        held = await self._lease.read()
+        if held.holder == self.identity:
+            await self._lease.renew(held, "", self.clock.now(), {PROGRESS: None})
 
-    async def _write(self, lease: Manifest, holder: str | None = None) -> None:
-        """Conflict when it has changed since it was read."""
-        reported = self.report() if holder is None else ""
-        version = lease["metadata"]["resourceVersion"]
-        metadata = {"resourceVersion": version, "annotations": {PROGRESS: reported or None}}
-        await self.kube.patch(LEASE, NAME, {"metadata": metadata, "spec": self._spec(holder)}, KUBE_SYSTEM)
-
-    def _spec(self, holder: str | None = None) -> Manifest:
-        now = rfc3339(self.clock.now(), fraction=True)
-        identity = self.identity if holder is None else holder
-        return {"holderIdentity": identity, "leaseDurationSeconds": int(DURATION), "renewTime": now}
-
-    def _abandoned(self, lease: Manifest) -> bool:
-        """Whether no difference between two clocks explains how old the renewal is."""
-        try:
-            return self.clock.now() > parse_rfc3339((lease.get("spec") or {}).get("renewTime") or "") + ABANDONED
-        except ValueError:
-            return True
+    @property
+    def _lease(self) -> Lease:
+        return lease_of(self.kube)
 
 
-async def holder_of(kube: Kube) -> str:
-    """Who holds the Lease, and since when it is not renewed; empty without a holder."""
-    lease = await kube.get(LEASE, NAME, KUBE_SYSTEM)
-    return f"{_holder(lease)}, Lease renewed {_renewed(lease)}" if _holder(lease) else ""
-
-
-def _holder(lease: Manifest | None) -> str:
-    return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
-
-
-def _renewed(lease: Manifest | None) -> str:
-    return str(((lease or {}).get("spec") or {}).get("renewTime") or "never")
+def lease_of(kube: Kube) -> Lease:
+    """The Lease of this cluster."""
+    return Lease(kube, NAME, KUBE_SYSTEM, DURATION)

@@ -8,8 +8,6 @@ import msgspec
 
 from dualstack.kube.interface import Kube
 from dualstack.live import lease
-from dualstack.model.kinds import LEASE
-from dualstack.model.names import KUBE_SYSTEM
 
 
 class WorkReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,14 +37,12 @@ class Working:
 
 async def working(kube: Kube) -> Working:
     """The process that changes the cluster now, and its report. Reads only."""
-    found = await kube.get(LEASE, lease.NAME, KUBE_SYSTEM)
-    spec = (found or {}).get("spec") or {}
-    holder = str(spec.get("holderIdentity") or "")
-    if found is None or not holder:
+    held = await lease.lease_of(kube).read()
+    if not held.holder:
         return Working()
-    text = (found["metadata"].get("annotations") or {}).get(lease.PROGRESS) or "{}"
+    text = held.annotations.get(lease.PROGRESS) or "{}"
     try:
         report = msgspec.json.decode(text, type=WorkReport)
     except msgspec.MsgspecError:  # of another version: the holder still counts
         report = WorkReport()
-    return Working(holder, str(spec.get("renewTime") or "never"), report)
+    return Working(held.holder, held.renewed, report)

@@ -17,11 +17,10 @@ from typing import TypeVar
 
 import structlog
 
-from dualstack.clock import Clock, rfc3339
+from dualstack.clock import Clock
 from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound, Unavailable
+from dualstack.kube.lease import Held, Lease
 from dualstack.model.errors import DualstackError, KubeError
-from dualstack.model.kinds import LEASE, Manifest
-from dualstack.model.manifests import manifest
 
 NAME = "dualstack-operator"
 DURATION = 12.0
@@ -75,8 +74,7 @@ class Leadership:
     """The Lease `NAME` in a namespace. kube: a client that is not fenced by it."""
 
     def __init__(self, kube: Kube, namespace: str, identity: str, clock: Clock | None = None) -> None:
-        self._kube = kube
-        self._namespace = namespace
+        self._lease = Lease(kube, NAME, namespace, DURATION)
         self._clock = clock or BootClock()
         self.identity = identity
         self.leader = ""
@@ -85,7 +83,7 @@ class Leadership:
         """When the last renewal that the API confirmed was sent."""
         self.problem = UNREAD
         """Why the Lease could not be read or written at the last time; empty if it could."""
-        self._version = ""
+        self._held = Held()
         self._turn = asyncio.Lock()
 
     @property
@@ -100,26 +98,24 @@ class Leadership:
         while True:
             asked = self._clock.now()
             try:
-                lease = await _soon(self._kube.get(LEASE, NAME, self._namespace))
+                held = await _soon(self._lease.read())
                 self._note("")
-                spec = (lease or {}).get("spec") or {}
-                holder = str(spec.get("holderIdentity") or "")
                 # The holder's clock may differ, so only what this process has seen counts.
-                seen = f"{(lease or {}).get('metadata', {}).get('uid')} {holder} {spec.get('renewTime')}"
+                seen = f"{held.uid} {held.holder} {held.renewed}"
                 if seen != record:
                     record, since = seen, self._clock.now()
-                if holder in ("", self.identity) or asked - since > DURATION:
-                    await self._take(lease, spec)
+                if held.holder in ("", self.identity) or asked - since > DURATION:
+                    self._held = await _soon(self._lease.take(held, self.identity, time.time()))
                     self._confirmed, self.leader = asked, self.identity
-                    log.info("leads", lease=f"{self._namespace}/{NAME}", identity=self.identity, before=holder)
+                    log.info("leads", lease=self._lease.path, identity=self.identity, before=held.holder)
                     return
-                if holder != self.leader:
-                    self.leader = holder
-                    log.info("stands by", lease=f"{self._namespace}/{NAME}", leader=holder)
+                if held.holder != self.leader:
+                    self.leader = held.holder
+                    log.info("stands by", lease=self._lease.path, leader=held.holder)
             except (AlreadyExists, Conflict, NotFound):
                 pass  # another process was faster
             except KubeError as error:
-                self._note(f"Lease {self._namespace}/{NAME}: {error}", "cannot read or take the Lease")
+                self._note(f"{self._lease}: {error}", "cannot read or take the Lease")
                 record = ""  # the holder may have renewed it meanwhile
             await self._clock.sleep(RETRY)
 
@@ -133,9 +129,7 @@ class Leadership:
             except LeadershipLost:
                 raise
             except DualstackError as error:
-                self._note(
-                    f"Lease {self._namespace}/{NAME}: {error}", "cannot renew the Lease; nothing is changed meanwhile"
-                )
+                self._note(f"{self._lease}: {error}", "cannot renew the Lease; nothing is changed meanwhile")
 
     async def confirm(self) -> None:
         """Return if this process may change something now. Before every request that changes something.
@@ -155,7 +149,7 @@ class Leadership:
             return
         self._confirmed, self.leader = None, ""
         with suppress(DualstackError):
-            await self._write({"holderIdentity": "", "renewTime": self._stamp()}, self._version)
+            await _soon(self._lease.renew(self._held, "", time.time()))
 
     async def _renew(self, since: float | None) -> None:
         """Renew the Lease, unless another task has done so since then."""
@@ -165,37 +159,14 @@ class Leadership:
             while self._confirmed == since:
                 asked = self._clock.now()
                 try:
-                    await self._write({"renewTime": self._stamp()}, self._version)
+                    self._held = await _soon(self._lease.renew(self._held, self.identity, time.time()))
                 except (Conflict, NotFound):
-                    lease = await _soon(self._kube.get(LEASE, NAME, self._namespace))
-                    holder = str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
-                    if lease is None or holder != self.identity:
-                        self._confirmed, self.leader = None, holder
+                    self._held = await _soon(self._lease.read())
+                    if self._held.holder != self.identity:
+                        self._confirmed, self.leader = None, self._held.holder
                         raise LeadershipLost(self._lost()) from None
-                    self._version = lease["metadata"]["resourceVersion"]
                 else:
                     self._confirmed = asked
-
-    async def _take(self, lease: Manifest | None, before: Manifest) -> None:
-        now = self._stamp()
-        spec = {
-            "holderIdentity": self.identity,
-            "leaseDurationSeconds": int(DURATION),
-            "acquireTime": now,
-            "renewTime": now,
-            "leaseTransitions": int(before.get("leaseTransitions") or 0) + (lease is not None),
-        }
-        if lease is None:
-            made = await _soon(self._kube.create(LEASE, manifest(LEASE, NAME, self._namespace, spec=spec)))
-            self._version = made["metadata"]["resourceVersion"]
-        else:
-            await self._write(spec, lease["metadata"]["resourceVersion"])
-
-    async def _write(self, spec: Manifest, version: str) -> None:
-        """Conflict if the Lease is not at this version any more."""
-        body = {"metadata": {"resourceVersion": version}, "spec": spec}
-        written = await _soon(self._kube.patch(LEASE, NAME, body, self._namespace))
-        self._version = written["metadata"]["resourceVersion"]
 
     def _note(self, problem: str, meaning: str = "") -> None:
         """Log the first of several equal problems, and their end."""
@@ -203,13 +174,9 @@ class Leadership:
         if problem and problem != self.problem:
             log.warning(meaning, error=problem)
         elif not problem and self.problem not in ("", UNREAD):
-            log.info("the Lease can be renewed again", lease=f"{self._namespace}/{NAME}")
+            log.info("the Lease can be renewed again", lease=self._lease.path)
         self.problem = problem
 
     def _lost(self) -> str:
-        taken = f"{self.leader or 'another process'} has taken Lease {self._namespace}/{NAME}"
+        taken = f"{self.leader or 'another process'} has taken {self._lease}"
         return f"{taken}; this process makes no further changes"
-
-    @staticmethod
-    def _stamp() -> str:
-        return rfc3339(time.time(), fraction=True)

@@ -9,6 +9,7 @@ from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
 from dualstack.kube.masquerading import masquerader
+from dualstack.model.enumeration import listed
 from dualstack.model.errors import DualstackError
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.firewall_order import EVERYWHERE, Policy, Rule, deciding
@@ -82,8 +83,7 @@ def firewall_sources(inventory: Inventory) -> Iterator[Problem]:
         if (rule.get("sourceTags") or rule.get("sourceServiceAccounts")) and not rule.get("sourceRanges")
     ]
     if found:
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        evidence = f"rules {', '.join(sorted(found)[:3])}{more} have source tags or source service accounts"
+        evidence = f"rules {listed(sorted(found))} have source tags or source service accounts"
         yield Problem(f"network {inventory.cluster.network}", evidence)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from dualstack.gce import Resource
 from dualstack.model.cni import CNIS, known, known_names
+from dualstack.model.enumeration import listed
 from dualstack.model.json_path import dig
 from dualstack.model.maintenance import next_window, time_of_day
 from dualstack.model.manifests import flags_of
@@ -33,8 +34,7 @@ def kubernetes_version(inventory: Inventory) -> Iterator[Problem]:
     for text, names in sorted(_by_version(inventory).items()):
         version = _version(text)
         if version is None or version < FIRST_DUAL_STACK:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            yield Problem(f"node {names[0]}{more}", f"kubelet {text or 'without a version'}")
+            yield Problem(f"node {listed(names, most=1)}", f"kubelet {text or 'without a version'}")
 
 
 @Check(

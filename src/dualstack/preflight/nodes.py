@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from dualstack.gce import Resource
+from dualstack.model import enumeration
 from dualstack.model.cidr import overlap
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.strategies.base import obstacles
@@ -54,8 +55,7 @@ def node_routes(inventory: Inventory) -> Iterator[Problem]:
     if facts.range_present:
         raise NotApplicable(f"subnet {facts.subnet.name} has the pod range, so nodes need no route")
     if facts.unreachable:
-        noun = "node" if len(facts.unreachable) == 1 else "nodes"
-        yield Problem(f"{noun} {_listed(facts.unreachable)}", "no static route leads to the pod CIDR")
+        yield Problem(enumeration.nodes(facts.unreachable), "no static route leads to the pod CIDR")
 
 
 @Check(
@@ -184,7 +184,3 @@ def _with_vms(inventory: Inventory) -> CutoverFacts:
     if not facts.pod_cidr_of:
         raise NotApplicable("the cluster has no VM with a pod CIDR")
     return facts
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"

@@ -9,15 +9,13 @@ from urllib.parse import urlsplit
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import last_segment
+from dualstack.model.enumeration import listed
 from dualstack.model.json_path import dig
 from dualstack.preflight.check import Check, Problem
 from dualstack.preflight.inventory import Inventory
 
 INTERNAL = ("networking.gke.io/load-balancer-type", "cloud.google.com/load-balancer-type")
 """The annotations of a Service with an internal load balancer."""
-
-MOST = 3
-"""How many objects a summary names."""
 
 
 @Check(
@@ -64,14 +62,16 @@ def load_balancers(inventory: Inventory) -> Iterator[Problem]:
             continue
         addresses = [entry.get("ip") for entry in dig(service, "status", "loadBalancer", "ingress") or ()]
         targets = [str(rules[address].get("target") or "") for address in addresses if address in rules]
-        about = f"Service {_name(service)}"
+        about, shown = f"Service {_name(service)}", listed(addresses) or "none yet"
         annotations = service["metadata"].get("annotations") or {}
         if any(str(annotations.get(each, "")).lower() == "internal" for each in INTERNAL):
-            yield Problem(about, f"internal load balancer, address {_listed(addresses)}")
+            yield Problem(about, f"internal load balancer, address {shown}")
         elif any("/targetPools/" in target for target in targets):
-            yield Problem(about, f"external load balancer with a target pool, address {_listed(addresses)}")
+            yield Problem(
+                about, f"external load balancer with a target pool, address {listed(addresses) or 'none yet'}"
+            )
         elif addresses and not targets and not any(address in rules for address in addresses):
-            yield Problem(about, f"no forwarding rule of the project has its address {_listed(addresses)}")
+            yield Problem(about, f"no forwarding rule of the project has its address {shown}")
 
 
 @Check(
@@ -90,7 +90,7 @@ def network_policies(inventory: Inventory) -> Iterator[Problem]:
         bare = [block for rule in _rules(policy) if (block := _without_twin(rule)) is not None]
         if bare and blocks:
             excepted = " with exceptions" if any(block.get("except") for block in bare) else ""
-            names = _listed(list(dict.fromkeys(block["cidr"] for block in bare)))
+            names = listed(list(dict.fromkeys(block["cidr"] for block in bare)))
             fix = "- ipBlock:\n    cidr: ::/0" if any(block["cidr"] == "0.0.0.0/0" for block in bare) else ""
             yield Problem(
                 f"NetworkPolicy {_name(policy)}", f"a rule names {names}{excepted} and no IPv6 range", fix=fix
@@ -98,9 +98,7 @@ def network_policies(inventory: Inventory) -> Iterator[Problem]:
     for policy in inventory.of("policies of the CNI"):
         found = list(_ranges(policy.get("spec") or policy.get("specs")))
         if found and all(":" not in text for text in found):
-            yield Problem(
-                f"{policy.get('kind', 'policy')} {_name(policy)}", f"it names {_listed(found)}, no IPv6 range"
-            )
+            yield Problem(f"{policy.get('kind', 'policy')} {_name(policy)}", f"it names {listed(found)}, no IPv6 range")
 
 
 @Check(
@@ -264,11 +262,5 @@ def _name(item: Resource) -> str:
     return "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
 
 
-def _listed(texts: Iterable[Any]) -> str:
-    found = [str(text) for text in texts]
-    more = f" and {len(found) - MOST} more" if len(found) > MOST else ""
-    return f"{', '.join(found[:MOST])}{more}" if found else "none yet"
-
-
 def _counted(noun: str, items: list[Resource]) -> str:
-    return f"{noun} {_name(items[0])}" if len(items) == 1 else f"{len(items)} {noun}s: {_listed(map(_name, items))}"
+    return f"{noun} {_name(items[0])}" if len(items) == 1 else f"{len(items)} {noun}s: {listed(map(_name, items))}"

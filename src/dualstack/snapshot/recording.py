@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import ComputeRefusal
-from dualstack.kube.interface import Kube, PatchType
+from dualstack.kube.interface import Kube
 from dualstack.model.errors import KubeError
 from dualstack.model.kinds import ACCESS_REVIEW, SECRET, Kind, Manifest
 from dualstack.snapshot.document import Refusal, Snapshot
@@ -141,19 +141,10 @@ class RecordingKube:
         self.recorder.answers[review_of(manifest)] = {"status": answer.get("status") or {}}
         return answer
 
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        body: Any,
-        namespace: str | None = None,
-        *,
-        patch_type: PatchType = "merge",
-        subresource: str | None = None,
-    ) -> Manifest:
+    async def patch(self, *_arguments: Any, **_options: Any) -> Manifest:
         raise AssertionError("a snapshot changes nothing")
 
-    async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
+    async def delete(self, *_arguments: Any) -> None:
         raise AssertionError("a snapshot changes nothing")
 
     def _refuse_secrets(self, kind: Kind) -> None:

@@ -11,7 +11,6 @@ from dualstack.clock import Clock
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.errors import ComputeRefusal, NotFound, refusal
 from dualstack.kube import interface
-from dualstack.kube.interface import PatchType
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import ACCESS_REVIEW, Kind, Manifest
 from dualstack.snapshot.document import Snapshot
@@ -109,19 +108,10 @@ class SnapshotKube:
             raise interface.Invalid("the snapshot does not show what the user of the kubeconfig may do")
         return answer
 
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        body: Any,
-        namespace: str | None = None,
-        *,
-        patch_type: PatchType = "merge",
-        subresource: str | None = None,
-    ) -> Manifest:
+    async def patch(self, *_arguments: Any, **_options: Any) -> Manifest:
         raise interface.Invalid("a snapshot cannot be changed")
 
-    async def delete(self, kind: Kind, name: str, namespace: str | None = None) -> None:
+    async def delete(self, *_arguments: Any) -> None:
         raise interface.Invalid("a snapshot cannot be changed")
 
     def _of(self, kind: Kind, namespace: str | None) -> Iterable[Manifest]:

@@ -16,14 +16,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
-from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.clock import Clock, rfc3339
 from dualstack.kube.apply import apply, owned
 from dualstack.kube.interface import AlreadyExists, Conflict, Kube, NotFound, Unavailable
+from dualstack.kube.lease import Lease, instant
 from dualstack.kube.waiting import Tell, ignore, wait_until
+from dualstack.model import enumeration
+from dualstack.model.enumeration import clauses
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SERVICE, Manifest
 from dualstack.traffic.interruptions import Interruption
@@ -45,7 +48,6 @@ from dualstack.traffic.summary import PairInterruption, TrafficReport, summarize
 
 HOLD = 60.0
 """Seconds for which a run holds it without a sign of life."""
-_NAMED = 3
 
 
 class TrafficBusy(DualstackError):
@@ -85,6 +87,7 @@ class Traffic:
         self.since = 0.0
         self._kube = kube
         self._clock = clock
+        self._lease = Lease(kube, COORDINATOR, HOME, HOLD)
         self._settings = settings
         self._tell = tell
         self._plan: ProbePlan | None = None
@@ -158,7 +161,7 @@ class Traffic:
             if report.interruption_since(begin) is not None:
                 return None
             if report.silent:
-                return f"no recent report from {_some(report.silent)}"
+                return f"no recent report from {enumeration.nodes(report.silent)}"
             behind = now - report.judged_until
             return f"the last report ends {behind:.0f} s before now" if behind > 0 else None
 
@@ -200,37 +203,25 @@ class Traffic:
     async def _hold(self, *, first: bool = False) -> None:
         """Renew the Lease; at first, take it if no other run holds it."""
         now, ours = self._clock.now(), self._settings.holder
-        found = await self._kube.get(LEASE, COORDINATOR, HOME)
-        spec: dict[str, Any] = {
-            "holderIdentity": ours,
-            "leaseDurationSeconds": int(HOLD),
-            "renewTime": rfc3339(now, fraction=True),
-        }
-        if found is None:
-            spec["acquireTime"] = rfc3339(now, fraction=True)
-            lease = {"metadata": {"name": COORDINATOR, "namespace": HOME}, "spec": spec}
+        held = await self._lease.read()
+        if not held.version:
             try:
-                await self._kube.create(LEASE, {"apiVersion": LEASE.api_version, "kind": LEASE.kind, **lease})
+                await self._lease.take(held, ours, now)
             except AlreadyExists:
                 raise TrafficBusy(f"another run has just started to measure traffic in namespace {HOME}") from None
             return
-        holder, renewed = found["spec"].get("holderIdentity") or "", _instant(found["spec"].get("renewTime"))
-        if holder != ours and (not first or now - renewed < HOLD):
+        if held.holder != ours and (not first or now - held.renewed_at < HOLD):
             raise TrafficBusy(
-                f"{holder} measures traffic in namespace {HOME}, and was alive at {rfc3339(renewed)}; "
+                f"{held.holder} measures traffic in namespace {HOME}, and was alive at {rfc3339(held.renewed_at)}; "
                 f"end it, or try again {HOLD:.0f} s after it ended"
             )
-        body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": spec}
-        await self._kube.patch(LEASE, COORDINATOR, body, HOME)
+        await self._lease.renew(held, ours, now)
 
     async def _acquired(self) -> float:
         """Since when every flow is measured: kept in the Lease, so that a run that takes over continues."""
-        found = await self._kube.get(LEASE, COORDINATOR, HOME)
-        annotations = ((found or {}).get("metadata") or {}).get("annotations") or {}
-        since = _instant(annotations.get(_SINCE))
-        if since:
+        held, now = await self._lease.read(), self._clock.now()
+        if since := instant(held.annotations.get(_SINCE, "")):
             return since
-        now = self._clock.now()
         body = {"metadata": {"annotations": {_SINCE: rfc3339(now, fraction=True)}}}
         await self._kube.patch(LEASE, COORDINATOR, body, HOME)
         return now
@@ -274,9 +265,8 @@ class Traffic:
         """Which pods are not ready, and why."""
         pods = {node_of(pod): pod for pod in await self._pods()}
         _, without = await self._members()
-        reasons = [f"{name}: {reason_of(pods.get(name))}" for name in without[:_NAMED]]
-        more = f"; {len(without) - _NAMED} more nodes" if len(without) > _NAMED else ""
-        return "; ".join(reasons) + more
+        reasons = [f"{name}: {reason_of(pods.get(name))}" for name in without]
+        return clauses(reasons, what=" nodes")
 
     async def _update_plan(self) -> ProbePlan:
         """Write the plan if the probers are not those of the last one."""
@@ -309,17 +299,14 @@ class Traffic:
         valid = await self._valid_reports(members)
         waiting = sorted(name for name in members if name not in valid or valid[name].generation < plan.generation)
         if waiting:
-            return f"no report yet from {_some(waiting)}"
+            return f"no report yet from {enumeration.nodes(waiting)}"
         unreached = [
             f"{name} cannot reach {target} ({group.target}, {group.protocol.upper()}, IPv{group.family})"
             for name, report in sorted(valid.items())
             for group in report.groups
             for target in group.unreached_targets
         ]
-        if not unreached:
-            return None
-        more = f"; {len(unreached) - _NAMED} more" if len(unreached) > _NAMED else ""
-        return "; ".join(unreached[:_NAMED]) + more
+        return clauses(unreached) or None
 
     async def _valid_reports(self, members: set[str]) -> Mapping[str, NodeReport]:
         oldest = self._clock.now() - stale_after(len(members))
@@ -371,17 +358,3 @@ def _must_be_ours(found: Manifest) -> None:
         raise InvalidInput(
             f"namespace {HOME} exists without the labels {wanted}, so it is not ours; delete or rename it"
         )
-
-
-def _instant(text: Any) -> float:
-    """Seconds since the epoch; 0 if there is none that can be read."""
-    try:
-        return parse_rfc3339(str(text or ""))
-    except ValueError:
-        return 0.0
-
-
-def _some(names: Any) -> str:
-    every = list(names)
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return f"node{'s' if len(every) > 1 else ''} {', '.join(every[:_NAMED])}{more}"

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import yaml
 
+from dualstack.model.enumeration import clauses
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import MOST, has_families, listed
 from dualstack.verify.facts import Facts, NotApplicable, is_current
@@ -148,8 +149,7 @@ def _inside(inner: Network, outer: Network) -> bool:
 
 
 def _verdict(wrong: list[str], good: str) -> Verdict:
-    more = f"; {len(wrong) - MOST} more" if len(wrong) > MOST else ""
-    return not wrong, "; ".join(wrong[:MOST]) + more if wrong else good
+    return not wrong, clauses(wrong, MOST) or good
 
 
 def _name(found: Manifest) -> str:

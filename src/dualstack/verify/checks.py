@@ -12,6 +12,7 @@ from typing import Any
 from dualstack.gce import Resource
 from dualstack.gce.resources import alias_ranges, instance_reference, secondary_ranges
 from dualstack.model.conditions import find_condition
+from dualstack.model.enumeration import clauses
 from dualstack.model.kinds import Manifest
 from dualstack.verify.facts import Facts, Taint, vm_of
 from dualstack.verify.judging import Rule, Verdict
@@ -358,8 +359,7 @@ def _all_nodes(facts: Facts, wrong: list[str], evidence: str) -> Verdict:
     count = len(facts.nodes.value)
     if not count:
         return False, "the cluster has no Node"
-    more = [f"{len(wrong) - MOST} more"] if len(wrong) > MOST else []
-    return not wrong, "; ".join([*wrong[:MOST], *more]) or f"{count} of {count} nodes {evidence}"
+    return not wrong, clauses(wrong, MOST) or f"{count} of {count} nodes {evidence}"
 
 
 def _name(node: Manifest) -> str:

@@ -100,8 +100,6 @@ _SPECIAL = {
 }
 """The forms whose JSON is not an object of their fields, each with its message."""
 
-_SCALARS = frozenset({"string", "bytes", "int", "bool", "double"})
-
 
 @cache
 def shape(name: str) -> _Shape:

@@ -107,8 +107,8 @@ class ResourceType:
         version = version or self.versions[0]
         return f"{self.group}/{version}" if self.group else version
 
-    def as_kind(self, version: str | None = None) -> Kind:
-        return Kind(self.group, version or self.versions[0], self.kind, self.plural, self.namespaced)
+    def as_kind(self) -> Kind:
+        return Kind(self.group, self.versions[0], self.kind, self.plural, self.namespaced)
 
 
 class Registry:

@@ -52,7 +52,7 @@ def test_r7_workloads_services_and_load_balancers_are_named() -> None:
 
 def test_r7_many_names_are_counted_and_nothing_is_said_where_nothing_is_to_do() -> None:
     pods = [pod(f"p{number}", ("DaemonSet", f"d{number}"), "100.96.0.5") for number in range(9)]
-    assert "daemonset/d3 and 5 more (kubectl" in after_success(FORWARD, pods, [])[0]
+    assert "daemonset/d2 and 6 more (kubectl" in after_success(FORWARD, pods, [])[0]
     assert after_success(FORWARD, [], []) == ()
     assert after_success(BACK, pods, [])[0].startswith("Nothing: the cluster is IPv4 again")
 

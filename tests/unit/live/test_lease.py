@@ -8,7 +8,8 @@ import pytest
 
 from dualstack.clock import rfc3339
 from dualstack.kube.interface import Kube
-from dualstack.live.lease import ABANDONED, CONFIRMED, DURATION, NAME, RENEWAL, Holder, LeaseNotHeld, holder_of
+from dualstack.live import work_report
+from dualstack.live.lease import ABANDONED, CONFIRMED, DURATION, NAME, RENEWAL, Holder, LeaseNotHeld
 from dualstack.model.kinds import LEASE
 from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
@@ -56,11 +57,11 @@ async def test_it_holds_the_lease_while_it_works_and_releases_it(kube: Kube) -> 
     seen = []
 
     async def work() -> None:
-        seen.append(await holder_of(kube))
+        seen.append((await work_report.working(kube)).words)
 
     await Holder(kube, OwnClock(), "a").alone(work, print)
     assert seen[0].startswith("a, Lease renewed ")
-    assert await holder_of(kube) == ""
+    assert (await work_report.working(kube)).words == ""
     assert await Holder(kube, OwnClock(), "b").alone(done, print) == "done"
 
 
@@ -138,7 +139,7 @@ async def test_a_stopped_holder_changes_nothing_after_another_process_took_the_l
     with pytest.raises(LeaseNotHeld, match=r"^b has taken"):
         await working
     assert outcome == ["changed while it held the Lease"]
-    assert (await holder_of(kube)).startswith("b,")
+    assert ((await work_report.working(kube)).words).startswith("b,")
     taking.cancel()
     await asyncio.gather(taking, return_exceptions=True)
 

@@ -207,7 +207,7 @@ def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:
 
 def test_targets_are_described_in_a_few_words() -> None:
     assert AddAliases(("a", "b", "c")).describe() == "a, b, c"
-    assert AddAliases(("a", "b", "c", "d")).describe() == "a, b and 2 more"
+    assert AddAliases(("a", "b", "c", "d")).describe() == "a, b, c and 1 more"
     assert Barrier(what="flag", aspects=("flag",), seconds=120.0).describe() == "flag unchanged for 120 s"
 
 

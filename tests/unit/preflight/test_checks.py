@@ -254,7 +254,7 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     (
         "node-routes",
         observing(replace(at_rest(5), routes=())),
-        "nodes node-0, node-1 and 3 more: no static route leads to the pod CIDR",
+        "nodes node-0, node-1, node-2 and 2 more: no static route leads to the pod CIDR",
     ),
     (
         "interface-subnet",
@@ -789,7 +789,7 @@ def test_decoys_that_exist_need_no_room() -> None:
         (1, "node node-0"),
         (2, "nodes node-0, node-1"),
         (3, "nodes node-0, node-1, node-2"),
-        (4, "nodes node-0, node-1 and 2 more"),
+        (4, "nodes node-0, node-1, node-2 and 1 more"),
     ],
 )
 def test_up_to_three_nodes_are_named(count: int, named: str) -> None:

@@ -13,6 +13,7 @@ from dualstack.cli.words import duration, wrapped
 from dualstack.live.disruption import Disruption
 from dualstack.live.moved import PlannedFacts, moved
 from dualstack.live.state import MEANING, Standing
+from dualstack.model.enumeration import listed
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import PlannedStep
@@ -132,10 +133,9 @@ def _disruption(found: Disruption) -> Iterator[str]:
     if not found.budgets_known:
         yield "   - PodDisruptionBudgets cannot be read"
     elif found.blocking_budgets:
-        names = ", ".join(found.blocking_budgets[:3])
-        more = f" and {len(found.blocking_budgets) - 3} more" if len(found.blocking_budgets) > 3 else ""
+        names = listed(found.blocking_budgets)
         yield from wrapped(
-            f"these PodDisruptionBudgets allow no eviction now, so drains wait for them: {names}{more}",
+            f"these PodDisruptionBudgets allow no eviction now, so drains wait for them: {names}",
             "   - ",
             "     ",
         )

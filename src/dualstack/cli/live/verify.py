@@ -20,8 +20,8 @@ from dualstack.cli.live.result import ClusterName, print_result
 from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.words import wrapped
 from dualstack.live.checks import cut_over_checks, expected_state
-from dualstack.live.lease import holder_of
 from dualstack.live.state import NodeState, Standing, node_states, standing
+from dualstack.live.work_report import working
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.streams import print_out
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
@@ -123,7 +123,7 @@ async def read_verification(cluster: Connected, expect: Expected | None) -> Veri
     expected = expect or expected_state(cut_over, len(ipv6))
     gardener = cluster.identity.platform == "gardener"
     checks = (
-        *cut_over_checks(cut_over, expected, await holder_of(cluster.kube)),
+        *cut_over_checks(cut_over, expected, (await working(cluster.kube)).words),
         *judge(facts, rules_for(expected, gardener=gardener), unread="unknown"),
     )
     return Verification(

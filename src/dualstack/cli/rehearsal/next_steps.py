@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from dualstack.cli.rehearsal.record import BACK, Direction
+from dualstack.model.enumeration import listed
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import ON_ALIASES, ON_ROUTES
 from dualstack.verify.judging import Check
-
-MOST_NAMES = 4
-"""Names in one sentence; the rest is a number."""
 
 
 def after_success(direction: Direction, pods: Iterable[Manifest], services: Iterable[Manifest]) -> tuple[str, ...]:
@@ -23,15 +21,15 @@ def after_success(direction: Direction, pods: Iterable[Manifest], services: Iter
     steps = []
     if workloads := sorted({_workload(pod) for pod in pods if _is_old(pod)}):
         steps.append(
-            f"Restart the workloads whose pods still have IPv4 only: {_some(workloads)} "
+            f"Restart the workloads whose pods still have IPv4 only: {listed(workloads)} "
             "(kubectl -n NAMESPACE rollout restart KIND/NAME)."
         )
     single = [service for service in services if _may_become_dual_stack(service)]
     if names := [_name(service) for service in single if service["spec"].get("type") != "LoadBalancer"]:
-        steps.append(f"Set `ipFamilyPolicy: PreferDualStack` on each Service that is to get IPv6: {_some(names)}.")
+        steps.append(f"Set `ipFamilyPolicy: PreferDualStack` on each Service that is to get IPv6: {listed(names)}.")
     if names := [_name(service) for service in single if service["spec"].get("type") == "LoadBalancer"]:
         steps.append(
-            f"Load balancers stay IPv4 until their Service has `ipFamilyPolicy: PreferDualStack`: {_some(names)}; "
+            f"Load balancers stay IPv4 until their Service has `ipFamilyPolicy: PreferDualStack`: {listed(names)}; "
             "publish their IPv6 addresses (AAAA) afterwards."
         )
     return tuple(steps)
@@ -71,8 +69,3 @@ def _may_become_dual_stack(service: Manifest) -> bool:
 
 def _name(service: Manifest) -> str:
     return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMES
-    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

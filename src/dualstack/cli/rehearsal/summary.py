@@ -15,13 +15,13 @@ from dualstack.cli.rehearsal.display import describe
 from dualstack.cli.rehearsal.landscape import PROVIDER_GCP, Landscape
 from dualstack.cli.rehearsal.result import Phase, Result, Run
 from dualstack.cli.words import duration
+from dualstack.model.enumeration import listed
 from dualstack.verify.judging import Check
 
 WIDTH = 80
 
 _MARKS = {"passed": "ok    ", "failed": "FAILED", "accepted": "LOSS  ", "risk": "RISK  ", "unknown": "?     "}
 _MOST_PAIRS = 10
-_MOST_FAILED = 3
 _MOST_SEEN = 20
 
 
@@ -221,8 +221,7 @@ def _lost(traffic: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _count(checks: Sequence[Check]) -> str:
     failed = [check.id for check in checks if check.status == "failed"]
-    more = f" and {len(failed) - _MOST_FAILED} more" if len(failed) > _MOST_FAILED else ""
-    names = f"; failed: {', '.join(failed[:_MOST_FAILED])}{more}" if failed else ""
+    names = f"; failed: {listed(failed)}" if failed else ""
     return f"{len(checks) - len(failed)} of {len(checks)} passed or accepted{names}"
 
 

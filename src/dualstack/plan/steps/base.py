@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from dualstack.model.enumeration import listed
 from dualstack.plan.facts import Aspect, CutoverFacts
 
 
@@ -44,8 +45,7 @@ class Transition(ABC):
 
     def describe(self) -> str:
         """The targets, abbreviated."""
-        count = len(self.targets)
-        return ", ".join(self.targets) if count <= 3 else f"{', '.join(self.targets[:2])} and {count - 2} more"
+        return listed(self.targets)
 
 
 @dataclass(frozen=True, kw_only=True)

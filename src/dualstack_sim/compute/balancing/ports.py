@@ -9,7 +9,6 @@ from dualstack_sim.rules import enforced
 
 MOST_PORTS = 5
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_WITH_PORTS = ("TCP", "UDP", "SCTP")
 
 
 def check_ports(scheme: str, protocol: str, body: Json) -> Json:

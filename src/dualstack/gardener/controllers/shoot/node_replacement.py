@@ -18,6 +18,7 @@ from dualstack.gardener.preflight.nodes import REMEDY, without_machine
 from dualstack.gardener.render.machine_class import belongs_to
 from dualstack.kube.interface import Kube
 from dualstack.model.cidr import families
+from dualstack.model.enumeration import listed
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -143,8 +144,7 @@ def nodes_to_replace(shoot: ShootView, nodes: Sequence[Manifest], pools: Sequenc
             for node in nodes
             if dig(node, "metadata", "labels", POOL_LABEL) == pool and _is_left_behind(node, shoot)
         )
-        more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        parts.append(f"pool {pool}: {', '.join(names[:_MOST_NAMES])}{more}")
+        parts.append(f"pool {pool}: {listed(names, _MOST_NAMES)}")
     return "; ".join(parts)
 
 

@@ -6,7 +6,7 @@ Each is an Event on the Shoot and a `notice` in the stream of events. Upstream s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers.reporting import Reporter
@@ -15,6 +15,7 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.shoot_access import ShootNotRunning
 from dualstack.kube.event_recorder import EventRecorder
 from dualstack.model.cidr import family
+from dualstack.model.enumeration import listed
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import SERVICE, Manifest
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM, L4_RBS
@@ -35,7 +36,7 @@ async def announce_load_balancers(
     old = _names(service for service in services if _is_load_balancer(service, by_ingress_gce=False))
     if old:
         message = (
-            f"existing load balancers stay IPv4-only, because their addresses are in use: {_listed(old)}. A Service of "
+            f"existing load balancers stay IPv4-only, because their addresses are in use: {old}. A Service of "
             "type LoadBalancer that is created after the migration gets an address of each family if it has "
             "spec.ipFamilyPolicy PreferDualStack or RequireDualStack; without a policy it stays IPv4-only"
         )
@@ -59,10 +60,10 @@ async def announce_return(clusters: Clusters, events: EventRecorder, reporter: R
     ]
     addressed = _names(service for service in services if _has_ipv6(service))
     if addressed:
-        effects.append(f"Services that lose their IPv6 cluster address: {_listed(addressed)}")
+        effects.append(f"Services that lose their IPv6 cluster address: {addressed}")
     balanced = _names(service for service in services if _is_load_balancer(service, by_ingress_gce=True))
     if balanced:
-        effects.append(f"load balancers that no controller maintains any more: {_listed(balanced)}")
+        effects.append(f"load balancers that no controller maintains any more: {balanced}")
     message = "; ".join(effects)
     if await events.announce("ReturningToIPv4", message, kind="Warning", generation=shoot.generation):
         reporter.notice("ReturningToIPv4", message)
@@ -82,10 +83,6 @@ def _has_ipv6(service: Manifest) -> bool:
     return any(family(address) == "IPv6" for address in addresses if address != "None")
 
 
-def _names(services: Iterable[Manifest]) -> list[str]:
-    return sorted(f"{service['metadata']['namespace']}/{service['metadata']['name']}" for service in services)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+def _names(services: Iterable[Manifest]) -> str:
+    found = (f"{service['metadata']['namespace']}/{service['metadata']['name']}" for service in services)
+    return listed(sorted(found), _MOST_NAMES)
