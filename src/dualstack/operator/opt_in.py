@@ -9,8 +9,9 @@ from fnmatch import fnmatchcase
 import structlog
 
 from dualstack.gardener.clusters import Clusters
+from dualstack.gardener.controllers.extension import MIGRATE, RESTORE
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE, SHOOT
-from dualstack.gardener.model.names import ENABLED
+from dualstack.gardener.model.names import ENABLED, SHOOT_IGNORE
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
@@ -71,8 +72,23 @@ def refusal(
     return f"it has no annotation {ENABLED}: true, and neither --namespace nor --selector includes it"
 
 
+def set_aside(shoot: Manifest) -> str | None:
+    """Why gardenlet would not reconcile the Shoot as usual, or None (docs/reference/gardener.md#shoots-set-aside)."""
+    status, seed = shoot.get("status") or {}, dig(shoot, "spec", "seedName")
+    kind, state = (dig(status, "lastOperation", field) for field in ("type", "state"))
+    if str(dig(shoot, "metadata", "annotations", SHOOT_IGNORE)).lower() in ("1", "t", "true"):
+        return f"it has the annotation {SHOOT_IGNORE}"
+    if kind == MIGRATE or (kind == RESTORE and state != "Succeeded"):
+        return f"its control plane moves to another seed (lastOperation {kind} {state})"
+    if seed and status.get("seedName") not in (None, "", seed):
+        return f"its control plane moves from seed {status['seedName']} to {seed}"
+    return None
+
+
 class OptIn:
     """Whether the Shoot of a key has opted in, read at each reconcile from the Shoot or its copy in the Cluster.
+
+    A Shoot that is set aside is left alone until that ends; its extension objects answer what was requested of them.
 
     stands_alone: an object that gardenlet or an extension has written is left alone too.
     """
@@ -101,6 +117,8 @@ class OptIn:
             return False
         namespace = "" if key.controller in OF_SHOOTS else key.namespace
         why = refusal(shoot, self._selection, namespace=namespace, extension=extension)
+        if why is None and key.controller in OF_SHOOTS:
+            why = set_aside(shoot)
         if why is None and self._stands_alone and (manager := foreign_manager(found)):
             why = f"{manager} has written its {'Shoot' if found is shoot else 'Cluster'}, so Gardener manages it"
         if why is None:

@@ -139,3 +139,31 @@ async def test_p23_what_gardenlet_has_written_is_left_alone_where_the_operator_s
     for stands_alone in (True, False):
         opt_in = OptIn(one_api_server(StoreKube(store)), stands_alone=stands_alone)
         assert {await opt_in.allows(key) for key in keys()} == {not stands_alone}
+
+
+@pytest.mark.parametrize(
+    ("change", "left_alone"),
+    [
+        ({"metadata": {"annotations": {"shoot.gardener.cloud/ignore": "true"}}}, True),
+        ({"metadata": {"annotations": {"shoot.gardener.cloud/ignore": "1"}}}, True),
+        ({"metadata": {"annotations": {"shoot.gardener.cloud/ignore": "foo"}}}, False),
+        ({"metadata": {"annotations": {"shoot.gardener.cloud/ignore": "false"}}}, False),
+        ({"status": {"lastOperation": {"type": "Migrate", "state": "Processing"}}}, True),
+        ({"status": {"lastOperation": {"type": "Migrate", "state": "Succeeded"}}}, True),
+        ({"status": {"lastOperation": {"type": "Restore", "state": "Error"}}}, True),
+        ({"status": {"lastOperation": {"type": "Restore", "state": "Succeeded"}}}, False),
+        ({"status": {"lastOperation": {"type": "Create", "state": "Succeeded"}}}, False),
+        ({"spec": {"seedName": "b"}, "status": {"seedName": "a"}}, True),
+        ({"spec": {"seedName": "a"}, "status": {"seedName": "a"}}, False),
+        ({"spec": {"seedName": "a"}, "status": {}}, False),
+    ],
+)
+async def test_p23_a_shoot_that_gardenlet_would_set_aside_is_left_alone(change: Manifest, left_alone: bool) -> None:
+    """Its extension objects are not, because a cut-over that has begun ends."""
+    store = world({ENABLED: "true"})
+    status = {"status": change.pop("status", {})}
+    store.patch(SHOOT, "bar", change, "garden-foo")
+    store.patch(SHOOT, "bar", status, "garden-foo", subresource="status")
+    opt_in = OptIn(one_api_server(StoreKube(store)))
+    for key in keys():
+        assert await opt_in.allows(key) == (not left_alone or key.namespace == NS), key
