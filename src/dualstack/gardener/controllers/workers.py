@@ -25,11 +25,13 @@ from dualstack.kube.apply import apply
 from dualstack.kube.waiting import Tell, wait_until
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
-from dualstack.model.parts import Part
+from dualstack.model.parts import Part, UnknownShape
 
 INTERVAL = 10.0
 TIMEOUT = 1800.0
 """Seconds without progress of the machines until the Worker is in error and the wait is repeated."""
+
+PAUSED = "spec.paused is true, so that no roll-out replaces its machines; set it to false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,10 @@ class WorkersController:
     async def _await_machines(self, view: ShootView, tell: Tell) -> None:
         async def check() -> str | None:
             deployments = await self._kube.list(MACHINE_DEPLOYMENT, view.technical_id)
-            missing = [text for deployment in deployments if (text := machines_missing(deployment))]
-            return "; ".join(missing) or None
+            missing = {each["metadata"]["name"]: text for each in deployments if (text := machines_missing(each))}
+            if paused := [each for each in deployments if each["metadata"]["name"] in missing and is_paused(each)]:
+                raise UnknownShape(paused[0], PAUSED)
+            return "; ".join(missing.values()) or None
 
         await wait_until(
             check,
@@ -115,6 +119,11 @@ class WorkersController:
             diagnose=lambda: diagnosis.of_machines(self._clusters, view.technical_id),
             tell=tell,
         )
+
+
+def is_paused(deployment: Manifest) -> bool:
+    """Whether machine-controller-manager replaces no machine of the MachineDeployment."""
+    return bool(dig(deployment, "spec", "paused"))
 
 
 def machines_missing(deployment: Manifest) -> str | None:

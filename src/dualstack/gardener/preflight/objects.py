@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from dualstack.gardener.controllers.rollout import secrets_of
+from dualstack.gardener.controllers.workers import PAUSED, is_paused
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.kinds import (
     INFRASTRUCTURE,
@@ -131,8 +132,8 @@ async def _try_machine_classes(kube: Kube, shoot: ShootView) -> None:
     edit = machine_class.edited_interface(shoot, status.with_families(shoot.families))
     deployments = await kube.list(MACHINE_DEPLOYMENT, shoot.technical_id)
     for each in deployments:
-        if dig(each, "spec", "paused"):
-            raise UnknownShape(each, "spec.paused is true, so that no roll-out replaces its machines; set it to false")
+        if is_paused(each):
+            raise UnknownShape(each, PAUSED)
     used = set(map(machine_class.class_of, deployments))
     for live in await kube.list(MACHINE_CLASS, shoot.technical_id):
         if live["metadata"]["name"] in used:

@@ -333,6 +333,43 @@ async def test_p34_the_machine_that_has_no_quota_is_named_and_ends_the_wait_with
     assert migration.world.clock.now() - begun <= HOUR
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_p34_a_machine_deployment_paused_in_the_roll_out_is_named_with_a_code(resumed: bool) -> None:
+    """Within half an hour; when it is resumed within ten minutes, the migration goes on without a request."""
+    migration = Migration()
+    world, begun, react = migration.world, 0.0, migration.world.react
+    (name,) = (each["metadata"]["name"] for each in world.store.list(gardener_kinds.MACHINE_DEPLOYMENT, NS))
+
+    def pause(paused: bool) -> None:
+        world.roll_nodes = not paused
+        world.store.patch(gardener_kinds.MACHINE_DEPLOYMENT, name, {"spec": {"paused": paused}}, NS)
+
+    async def interrupt() -> None:
+        nonlocal begun
+        await react()
+        sizes = {len(node["spec"]["podCIDRs"]) for node in world.store.list(kinds.NODE)}
+        if not begun and sizes == {1, 2}:
+            begun = world.clock.now()
+            pause(True)
+        elif resumed and begun and world.clock.now() - begun > 300.0:
+            pause(False)
+
+    world.clock.react = interrupt
+    migration.trigger()
+    if resumed:
+        await migration.until_rest()
+        assert begun
+        assert migration.constraints[-1] == GOLDEN[-1]
+        return
+    await until_failed(migration, within=4 * HOUR)
+    (error,) = errors(migration)
+    why = f"MachineDeployment {NS}/{name}: spec.paused is true, so that no roll-out replaces its machines"
+    assert why in error["description"]
+    assert error["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+    assert why in events(migration, "ReconcileError")[0]["message"]
+    assert world.clock.now() - begun <= HOUR / 2
+
+
 async def test_p04_a_pod_that_does_not_start_is_named_with_its_reason() -> None:
     """A kube-apiserver that never becomes available, in a pass and without a migration."""
     migration = Migration()
