@@ -31,6 +31,7 @@ from dualstack.plan.stages import Stage
 from dualstack.plan.steps.decoys import RemoveDecoys
 from dualstack.plan.strategies.back import WITHOUT_GATES, clean, way_back
 from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.prepare import FOLLOW
 from dualstack.plan.strategies.serve import refusal, serve
 from dualstack.plan.strategies.unmatched import to_routes
 
@@ -96,6 +97,10 @@ class CutOver:
         way = way_back(to) if to is not Stage.ROUTES and not facts.disproved else to_routes(facts)
         await self._stoppable(self._run(self._actuator(redirection), way))
         await self.end_trial()
+
+    async def follow(self) -> None:
+        """Give nodes that join after the cut-over their alias, and change nothing else, even if it is refused."""
+        await self._run(self._actuator(), FOLLOW, announce=False)
 
     async def interrupted(self) -> None:
         """Bring the cluster to rest after a run that was ended between two steps: take back what was on trial, and

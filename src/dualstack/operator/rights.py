@@ -120,7 +120,7 @@ leases =dualstack-operator | *        | get patch       | leader election
 [shoot]
 nodes                | shoot infrastructure | list      | pod CIDRs and conditions
 nodes                | shoot          | watch           | a migration continues when a Node changes
-nodes                | infrastructure | ~watch          | nodes that join a prepared cluster
+nodes                | infrastructure | ~watch          | nodes that join and need their alias
 services             | shoot          | get list        | kube-dns, and load balancers that stay IPv4
 pods                 | shoot          | list            | CoreDNS, and pods that a roll-out waits for
 configmaps           | shoot network  | get             | whether kube-proxy's, CoreDNS's and the CNI's are applied

@@ -1,8 +1,8 @@
 """Follows the Nodes of the Shoots that migrate or are prepared, each on its own API server; closes the clients of
 Shoots that are gone.
 
-A Shoot migrates while it has one of the migration constraints, and is prepared while its Infrastructure has the note of
-a preparation: of any other Shoot at rest, no connection stays open.
+A Shoot migrates while it has one of the migration constraints. Its Infrastructure has a note while it is prepared, and
+from the begin of a cut-over until every node has two pod CIDRs. Of any other Shoot at rest, no connection stays open.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from dualstack.gardener.model.names import DNS_MIGRATION, NODES_MIGRATION, PREPARED
+from dualstack.gardener.model.names import DNS_MIGRATION, FOLLOWED, NODES_MIGRATION, PREPARED
 from dualstack.gardener.model.shoot import technical_id
 from dualstack.kube.watching import Watched, follow
 from dualstack.model.json_path import dig
@@ -83,9 +83,8 @@ class ShootNodes:
         self._keep(key_of("shoot", shoot), technical_id(shoot), wanted=wanted)
 
     def see_infrastructure(self, found: Manifest) -> None:
-        """Begin or end the watch for nodes that join the prepared Shoot of the Infrastructure."""
-        wanted = PREPARED in (found["metadata"].get("annotations") or {})
-        self._keep(key_of("infrastructure", found), found["metadata"]["namespace"], wanted=wanted)
+        """Begin or end the watch for nodes that join the Shoot of the Infrastructure and need their alias."""
+        self._keep(key_of("infrastructure", found), found["metadata"]["namespace"], wanted=follows_nodes(found))
 
     def _keep(self, key: Key, namespace: str, *, wanted: bool) -> None:
         if not wanted:
@@ -117,6 +116,11 @@ class ShootNodes:
             return
         if change is not None:
             self._add(key)
+
+
+def follows_nodes(infrastructure: Manifest) -> bool:
+    """Whether nodes that join get their alias from the Infrastructure controller."""
+    return not {PREPARED, FOLLOWED}.isdisjoint(infrastructure["metadata"].get("annotations") or {})
 
 
 def _migrates(shoot: Manifest) -> bool:

@@ -8,14 +8,14 @@ from typing import Any
 from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.annotations import own
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
-from dualstack.gardener.model.names import ENABLED, OPERATION, PREPARE, PREPARED, RECONCILE
+from dualstack.gardener.model.names import ENABLED, OPERATION, PREPARE, RECONCILE
 from dualstack.gardener.model.shoot import technical_id
 from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.operator.queue import Key, key_of
-from dualstack.operator.shoot_nodes import ShootNodes
+from dualstack.operator.shoot_nodes import ShootNodes, follows_nodes
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
@@ -74,7 +74,7 @@ class ExtensionInterest:
         known = self._seen.get(uid)
         self._seen[uid] = mark
         if known is None:
-            return is_pending(found) or PREPARED in (found["metadata"].get("annotations") or {})
+            return is_pending(found) or follows_nodes(found)
         # `migrate` and `restore` stay until they are done, so that status writes show them again.
         return operation == RECONCILE or (mark != known and mark != (None, False))
 

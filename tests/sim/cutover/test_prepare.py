@@ -20,6 +20,7 @@ from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.cutover.memory_cluster import (
     POD_CIDRS,
     SETTINGS,
+    ZONE,
     MemoryCluster,
     assert_on_aliases,
     assert_on_routes,
@@ -142,6 +143,20 @@ async def test_a_node_that_leaves_for_good_while_prepared_does_not_keep_the_othe
         assert await made.aliases() == {each: [cidr] for each, cidr in left.items()}
         assert (await made.cut_over().observe()).finished
         assert made.blackout() == 0.0
+
+
+async def test_p17_a_node_without_an_alias_gets_it_after_the_cut_over_and_nothing_else_changes() -> None:
+    async with memory_cluster() as made:
+        await made.cut_over().forward(FINISH)
+        done, path = len(steps(made)), f"{ZONE}/instances/{NODES[1]}"
+        nic = (await made.client.get(path))["networkInterfaces"][0]
+        body = {"aliasIpRanges": [], "fingerprint": nic["fingerprint"]}
+        await made.client.patch(f"{path}/updateNetworkInterface", body, networkInterface=nic["name"])
+        await made.cut_over().follow()
+        assert steps(made)[done:] == ["add-aliases"]
+        await assert_on_aliases(made)
+        await made.cut_over().follow()
+        assert steps(made)[done:] == ["add-aliases"]
 
 
 @pytest.mark.parametrize("route_left", [True, False])

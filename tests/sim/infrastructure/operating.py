@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -79,11 +79,13 @@ class Operating:
 
 
 @asynccontextmanager
-async def operating(made: Scene, **options: Any) -> AsyncIterator[Operating]:
-    """The operator runs. `options` are those of the Infrastructure controller."""
+async def operating(
+    made: Scene, *, controllers: Collection[str] = CONTROLLERS, **options: Any
+) -> AsyncIterator[Operating]:
+    """The operator runs, with these controllers. `options` are those of the Infrastructure controller."""
     running = Operating(made, **options)
     nodes = ShootNodes(OneShoot(made.kube_over_http), running.queue.add, lambda _: True)
-    watches = Watches(running.queue.add, CONTROLLERS, lambda _: True, nodes).handlers()
+    watches = Watches(running.queue.add, controllers, lambda _: True, nodes).handlers()
     listed = {kind: asyncio.Event() for kind in watches}
     tasks = [
         asyncio.create_task(follow(made.kube_over_http, kind, handle, listed[kind].set))

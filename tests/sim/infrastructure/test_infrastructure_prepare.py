@@ -8,11 +8,11 @@ import pytest
 
 from dualstack.gardener.controllers.infrastructure.preparation import RECHECK
 from dualstack.gardener.model.names import PREPARE, PREPARED
-from dualstack.model import kinds
 from dualstack.model.conditions import find_condition
 from dualstack.model.events import AnyEvent, StepStarted
 from dualstack_sim.compute.project.knobs import Knobs
 from tests.sim.infrastructure.end_state import assert_end_state
+from tests.sim.infrastructure.joining import aliases, join
 from tests.sim.infrastructure.operating import operating
 from tests.sim.infrastructure.scene import NS, QUICK, ZONE, Scene, scene
 from tests.sim.infrastructure.way_back import ALLOW
@@ -26,12 +26,6 @@ def condition(made: Scene) -> tuple[str, str, str] | None:
 def last_operation(made: Scene) -> dict[str, Any]:
     found: dict[str, Any] = made.infrastructure()["status"]["lastOperation"]
     return found
-
-
-async def aliases(made: Scene) -> list[str]:
-    listed = await made.compute.answer("instances.list", ZONE)
-    found = [vm["networkInterfaces"][0].get("aliasIpRanges", []) for vm in listed["items"]]
-    return sorted(alias["ipCidrRange"] for entry in found for alias in entry)
 
 
 async def assert_prepared(made: Scene, nodes: int = 3) -> None:
@@ -197,30 +191,3 @@ async def test_p17_a_prepared_shoot_is_observed_again_after_an_hour_without_an_e
         assert len(await aliases(made)) == 2
         await made.clock.sleep(RECHECK + 300.0)
         assert len(await aliases(made)) == 3
-
-
-async def join(made: Scene, name: str, pod_cidr: str) -> None:
-    """A VM with its Machine, its Node and its route."""
-    first = made.world.nodes[0]
-    old = await made.resource("instances.get", ZONE, first.name)
-    nic = {"subnetwork": old["networkInterfaces"][0]["subnetwork"]}
-    body = {"name": name, "machineType": old["machineType"], "canIpForward": True, "tags": old["tags"]}
-    vm = made.compute.place("instances", ZONE, {**body, "networkInterfaces": [nic]})
-    node = made.store.get(kinds.NODE, first.name)
-    assert node is not None
-    labels = dict(node["metadata"].get("labels") or {})
-    spec = {
-        "podCIDR": pod_cidr,
-        "podCIDRs": [pod_cidr],
-        "providerID": node["spec"]["providerID"].replace(first.name, name),
-    }
-    made.store.upsert(
-        kinds.NODE, {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": node["status"]}
-    )
-    route = {"name": f"{NS}-zzzzz", "network": vm["networkInterfaces"][0]["network"], "destRange": pod_cidr}
-    made.compute.place(
-        "routes",
-        "global",
-        {**route, "nextHopInstance": vm["selfLink"], "priority": 1000, "description": "k8s-node-route"},
-    )
-    made.fabric.traffic.join(made.clock.now(), name, [pod_cidr])

@@ -19,7 +19,7 @@ from dualstack.live.advice import MIGRATING, STOP_ROUTES
 from dualstack.live.record import PROVEN
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
-from dualstack.model.errors import InvalidInput
+from dualstack.model.errors import ComputeError, GateFailed, InvalidInput, KubeError
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
 from dualstack.plan.settings import Settings
@@ -102,11 +102,19 @@ def _refuse(facts: CutoverFacts) -> None:
 
 async def _not_ready(change: Change, controller: RouteController) -> str:
     """Why the cut-over cannot be finished now, as a clause; empty when it can: nothing creates routes any more, and
-    every node is healthy. Gardener replaces the nodes meanwhile."""
+    every node is healthy. Gardener replaces the nodes meanwhile.
+
+    A node that has joined without a path gets its alias at once: nothing else serves it.
+    """
     running, facts = await controller.running(), await change.cut_over().observe()
     if running:
         begun = change.cluster.identity.platform == "gardener" and facts.subnet.stack_type == "IPV4_IPV6"
         return f"{running[0]}; {MIGRATING if begun else controller.remedy}"
-    missing = [f"the pod CIDR of VM {name} has no alias" for name in facts.without_alias if not facts.routed(name)]
-    found = missing or problems(ALONE, facts)
+    if facts.unreachable:
+        try:
+            await change.cut_over().follow()
+        except (GateFailed, ComputeError, KubeError) as error:
+            return f"the pods of node {facts.unreachable[0]} are unreachable, and it cannot be given its alias: {error}"
+        facts = await change.cut_over().observe()
+    found = problems(ALONE, facts)
     return f"{found[0]}{f' ({len(found) - 1} more)' if len(found) > 1 else ''}" if found else ""

@@ -116,17 +116,23 @@ async def until_prepared(change: Change, redirection: Redirection) -> None:
 
 
 async def _watch(change: Change, redirection: Redirection) -> None:
-    """Give nodes that join their alias. What fails for one of them is said, and no reason to leave the others."""
-    clock, said = change.cluster.clock, ""
+    """Give nodes that join their alias, also once the routes are gone: until another program renders machine classes
+    with aliases, they would have no path. What fails for one of them is said, and no reason to leave the others."""
+    clock, said, routed = change.cluster.clock, "", True
     change.progress.say("Watching for nodes that join, until interrupted.")
     while True:
         await clock.sleep(change.settings.node_every)
         try:
             facts = await change.cut_over().observe()
-            if facts.pod_cidr_of and not facts.live_routes:
-                change.progress.say("No route is left; run `dualstack finish`.")
-                return
-            if not prepared(facts):
+            if routed and facts.pod_cidr_of and not facts.live_routes:
+                routed = False
+                change.progress.say(
+                    "No route is left. Nodes that join still get their alias; once new VMs are created with one, "
+                    "interrupt this command and run `dualstack finish`."
+                )
+            if not routed:
+                await change.cut_over().follow()
+            elif not prepared(facts):
                 await change.cut_over().forward(JOINED, redirection, at_rest=True)
             said = ""
         except (GateFailed, ComputeError, KubeError) as error:

@@ -77,3 +77,11 @@ PREPARE = Strategy(
 
 JOINED = replace(PREPARE, retreats={})
 """For nodes that join a prepared cluster: what fails for one of them is no reason to take the aliases of the others."""
+
+
+def _missing(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    return next_transition(facts, settings) if facts.without_alias else None
+
+
+FOLLOW = replace(JOINED, name="follow", next_transition=_missing)
+"""For nodes that join after the cut-over. No route is left to delete, so no host has to know their aliases first."""

@@ -6,6 +6,7 @@ From the outside in:
     flow          the resources in order; desired has their bodies, difference the changes
     migration     the cut-over as one task of the flow: preflight, strategy, direction
     preparation   the annotation `prepare` of an IPv4 Shoot, beside the reconciles
+    joined_nodes  aliases of the nodes that join after the cut-over, beside the reconciles
     record        the status: what is published, and what must survive a crash
 """
 

@@ -25,7 +25,7 @@ from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.annotations import BACK, no_way_to_routes
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE
-from dualstack.gardener.model.names import CUT_OVER, DECOYS, NOTE, OVERLAP_UNSUPPORTED, PREPARED
+from dualstack.gardener.model.names import CUT_OVER, DECOYS, FOLLOWED, NOTE, OVERLAP_UNSUPPORTED, PREPARED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.platform import GardenerPlatform
 from dualstack.gardener.preflight.nodes import never_dual_stack
@@ -139,6 +139,7 @@ class Migration:
         with self.reporter.phase("cut-over"):
             await self._announce_strategy(choice, strategy, facts)
             await self.record.annotate(BEGUN_WITH, strategy.name)
+            await self.record.annotate(FOLLOWED, "true")
             await self._carry_out(strategy)
 
     async def _carry_out(self, strategy: Strategy) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from dualstack.clock import Clock
 from dualstack.cutover.decoys import Decoys
@@ -25,6 +24,7 @@ from dualstack.gardener.controllers.infrastructure.deletion import (
 )
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.controllers.infrastructure.flow import InfrastructureFlow, check_config
+from dualstack.gardener.controllers.infrastructure.joined_nodes import JoinedNodes
 from dualstack.gardener.controllers.infrastructure.migration import Migration
 from dualstack.gardener.controllers.infrastructure.preparation import Preparation, is_requested
 from dualstack.gardener.controllers.infrastructure.progress import MigrationProgress
@@ -33,7 +33,7 @@ from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.guest_agent import evidence
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG
-from dualstack.gardener.model.names import DECOYS, DRILL, PREPARED, STRATEGY
+from dualstack.gardener.model.names import DECOYS, DRILL, FOLLOWED, PREPARED, STRATEGY
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.model.errors import DualstackError, InvalidInput
@@ -84,16 +84,18 @@ class InfrastructureController:
         )
 
     async def reconcile(self, name: str, namespace: str) -> float | None:
-        """One reconcile, as `ExtensionReconciler.reconcile`; then what the annotation `prepare` wants, if anything."""
+        """One reconcile, as `ExtensionReconciler.reconcile`; then what is due beside it."""
         again = await self._protocol.reconcile(name, namespace)
-        return again if again is not None else await self._prepare(name, namespace)
+        return again if again is not None else await self._beside(name, namespace)
 
-    async def _prepare(self, name: str, namespace: str) -> float | None:
-        """Prepare the Shoot, or undo that, while no reconcile is requested."""
+    async def _beside(self, name: str, namespace: str) -> float | None:
+        """While no reconcile is requested: prepare the Shoot or undo that, or give nodes that join their alias."""
         found = await self._kube.get(INFRASTRUCTURE, name, namespace)
         shoot = dig(await self._kube.get(CLUSTER, namespace), "spec", "shoot")
         if found is None or shoot is None or is_pending(found) or is_failed(shoot):
             return None
+        if dig(found, "metadata", "annotations", FOLLOWED) is not None and _is_published(found):
+            return await JoinedNodes(await self._migration(found, shoot, self._emit)).run()
         noted = dig(found, "metadata", "annotations", PREPARED) is not None
         if not noted and not is_requested(_as_published(ShootView.of(shoot), found)):
             return None
@@ -221,6 +223,9 @@ def _as_published(view: ShootView, infrastructure: Manifest) -> ShootView:
 
 def _is_dual_stack(infrastructure: Manifest) -> bool:
     """Whether a reconcile with IPv6 succeeded; part of the status is published before that."""
-    status: dict[str, Any] = infrastructure.get("status") or {}
-    nodes = (status.get("networking") or {}).get("nodes") or ()
-    return len(nodes) == 2 and (status.get("lastOperation") or {}).get("state") == "Succeeded"
+    return _is_published(infrastructure) and dig(infrastructure, "status", "lastOperation", "state") == "Succeeded"
+
+
+def _is_published(infrastructure: Manifest) -> bool:
+    """Whether the status shows a dual-stack infrastructure, which comes after the cut-over."""
+    return len(dig(infrastructure, "status", "networking", "nodes") or ()) == 2
