@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import ssl
 import sys
@@ -67,11 +66,13 @@ class LightkubeKube:
 
     @classmethod
     def connect(cls, connection: SingleConfig, *, before_change: BeforeChange | None = None) -> LightkubeKube:
-        """A client for this connection; nothing is sent yet. InvalidInput for certificates that cannot be loaded.
+        """A client for this connection; nothing is sent yet. InvalidInput for certificates or a proxy that cannot be
+        used.
 
         before_change: awaited right before a request that changes something; may raise a DualstackError instead.
         """
-        server = connection.cluster.server
+        cluster = connection.cluster
+        server, proxy = cluster.server, getattr(cluster, "proxy_url", "")
         if not server.startswith(("http://", "https://")):
             raise InvalidInput(f"kubeconfig: context {connection.context_name!r}: server {server!r} is not a URL")
         try:
@@ -79,13 +80,17 @@ class LightkubeKube:
                 connection,
                 timeout=httpx2.Timeout(TIMEOUT),
                 trust_env=not is_loopback(server),
+                proxy=proxy or None,
                 field_manager="dualstack",
             )
-            client._client._client.headers["User-Agent"] = USER_AGENT  # lightkube has no option for it
-        except (ConfigError, OSError, ValueError, TypeError) as error:
+            sender = client._client._client  # lightkube has no options for these
+            sender.headers["User-Agent"] = USER_AGENT
+            if name := getattr(cluster, "tls_server_name", ""):
+                sender.event_hooks = {"request": [_expecting(name)]}
+        except (ConfigError, ImportError, OSError, ValueError, TypeError) as error:
+            what = "certificates" + (f" or proxy {proxy}" if proxy else "")
             raise InvalidInput(
-                f"kubeconfig: context {connection.context_name!r}: certificates for {server} cannot be used: "
-                f"{_reason(error)}"
+                f"kubeconfig: context {connection.context_name!r}: {what} for {server} cannot be used: {_reason(error)}"
             ) from error
         return cls(client, before_change)
 
@@ -233,12 +238,24 @@ def _selector(labels: str) -> dict[str, Any]:
     return terms
 
 
+def _expecting(name: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    """Has the certificate of the server checked for this name instead of the host of the URL."""
+
+    async def hook(request: httpx2.Request) -> None:
+        request.extensions["sni_hostname"] = name
+
+    return hook
+
+
 async def _answer(call: Awaitable[Result]) -> Result:
     """The result of the call; translates the errors of lightkube."""
     try:
         return await call
     except ApiError as error:
         raise _refusal(error) from error
+    except (httpx2.LocalProtocolError, UnicodeError) as error:
+        reason = "the token is empty or has characters that a header cannot have"
+        raise Unauthenticated(f"credentials of the kubeconfig: {reason}") from error
     except httpx2.HTTPStatusError as error:
         status = error.response.status_code
         raise refusal_of_status(status, None, f"HTTP status {status} {error.response.reason_phrase}") from error
@@ -249,11 +266,6 @@ async def _answer(call: Awaitable[Result]) -> Result:
     except (ConfigError, OSError) as error:
         reason = re.sub(f"^Exec {re.escape(sys.executable)} returned 1: ", "", _reason(error))  # see exec_plugin.py
         raise Unauthenticated(f"credentials of the kubeconfig: {reason}") from error
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise Unauthenticated(
-            "credentials of the kubeconfig: the exec plugin printed no ExecCredential with a token; "
-            "client certificates are not supported"
-        ) from error
 
 
 def _refusal(error: ApiError) -> KubeError:

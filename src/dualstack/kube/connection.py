@@ -15,11 +15,20 @@ from typing import cast
 import msgspec
 import yaml
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT, KubeConfig, SingleConfig
-from lightkube.config.models import NameValue, User
+from lightkube.config.models import Cluster, NameValue, User
 from lightkube.core.exceptions import ConfigError
 
 from dualstack.kube import exec_plugin
 from dualstack.model.errors import InvalidInput
+
+
+class ReachedCluster(Cluster):
+    """A cluster with the fields that lightkube does not know; empty when the kubeconfig has none."""
+
+    server: str = ""
+    tls_server_name: str = msgspec.field(name="tls-server-name", default="")
+    proxy_url: str = msgspec.field(name="proxy-url", default="")
+
 
 PLUGIN_SECONDS = 60.0
 """Wall seconds after which an exec plugin counts as hanging."""
@@ -78,8 +87,8 @@ def connection_from(kubeconfig: str, source: str, *, token: str | None = None) -
         "client-certificate": user.client_cert,
         "client-key": user.client_key,
         "certificate-authority": cluster.certificate_auth,
-        **dict.fromkeys(ignored.get(("cluster", context.cluster), ()), True),
-        **({} if token else dict.fromkeys(ignored.get(("user", context.user or ""), ()), True)),
+        "proxy-url": getattr(cluster, "proxy_url", ""),
+        **({} if token else dict.fromkeys(ignored.get(context.user or "", ()), True)),
     }
     if found := [field for field, value in outside.items() if value]:
         raise InvalidInput(
@@ -96,7 +105,7 @@ def is_in_pod() -> bool:
 def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig:
     """The first file that defines a name, or the current context, wins, as in kubectl."""
     merged = KubeConfig(clusters={}, contexts={}, users={})
-    ignored: dict[tuple[str, str], list[str]] = {}
+    ignored: dict[str, list[str]] = {}
     for file in files:
         config, ignored_here = _read(file.expanduser())
         ignored = ignored_here | ignored
@@ -117,19 +126,19 @@ def _choose(files: list[Path], source: str, context: str | None) -> SingleConfig
         raise InvalidInput(
             f"{source}: context {merged.current_context!r} names the cluster or user {error}, which is not defined"
         ) from error
-    for kind, name in (("cluster", found.context.cluster), ("user", found.context.user or "")):
-        if fields := ignored.get((kind, name)):
-            words = "is not supported; pass a kubeconfig without it"
-            raise InvalidInput(f"{source}: {kind} {name!r}: {', '.join(fields)} {words}")
+    name = found.context.user or ""
+    if fields := ignored.get(name):
+        words = "is not supported; pass a kubeconfig without it"
+        raise InvalidInput(f"{source}: user {name!r}: {', '.join(fields)} {words}")
     return found
 
 
-_IGNORED = ("as", "as-uid", "as-groups", "as-user-extra", "proxy-url", "tls-server-name")
-"""Fields of users and clusters that lightkube ignores although they change the user or the server."""
+_IGNORED = ("as", "as-uid", "as-groups", "as-user-extra")
+"""Fields of users that lightkube ignores although they change the user."""
 
 
-def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
-    """The file's content, and the ignored fields by kind and name of their entry.
+def _read(file: Path) -> tuple[KubeConfig, dict[str, list[str]]]:
+    """The file's content, and the ignored fields by user.
 
     Relative paths in the file are relative to its folder. An empty file is an empty kubeconfig.
     """
@@ -146,19 +155,22 @@ def _read(file: Path) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
     return config, ignored
 
 
-def _parse(
-    read: Callable[[], str], source: str, command: str = ""
-) -> tuple[KubeConfig, dict[tuple[str, str], list[str]]]:
-    """The content, and the ignored fields by kind and name of their entry. command: how to check it, for messages."""
+def _parse(read: Callable[[], str], source: str, command: str = "") -> tuple[KubeConfig, dict[str, list[str]]]:
+    """The content, and the ignored fields by user. command: how to check it, for messages."""
     try:
         content = yaml.safe_load(read()) or {}
-        lists = {key: content.get(key) or [] for key in ("clusters", "contexts", "users")}
+        lists = {
+            f"{kind}s": [{**entry, kind: entry.get(kind) or {}} for entry in content.get(f"{kind}s") or []]
+            for kind in ("cluster", "context", "user")
+        }
         config = KubeConfig.from_dict({**content, **lists})
+        config.clusters = {
+            entry["name"]: msgspec.convert(entry["cluster"], ReachedCluster) for entry in lists["clusters"]
+        }
         ignored = {
-            (kind, entry["name"]): found
-            for kind in ("cluster", "user")
-            for entry in lists[f"{kind}s"]
-            if (found := [name for name in _IGNORED if name in (entry.get(kind) or {})])
+            entry["name"]: found
+            for entry in lists["users"]
+            if (found := [name for name in _IGNORED if entry["user"].get(name)])
         }
     except OSError as error:
         raise InvalidInput(f"{source}: {error.strerror}") from error
@@ -179,6 +191,9 @@ def _usable(config: KubeConfig) -> SingleConfig:
     user = found.user or User()
     if user.auth_provider:
         raise InvalidInput(f"kubeconfig: user {found.context.user!r}: auth-provider is obsolete; use an exec plugin")
+    if (user.client_cert or user.client_cert_data) and not (user.client_key or user.client_key_data):
+        raise InvalidInput(f"kubeconfig: user {found.context.user!r}: its client certificate has no client-key")
+    user.token = user.token or None
     if user.exec:
         info = {"apiVersion": user.exec.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
         user.exec.env = [*(user.exec.env or ()), NameValue("KUBERNETES_EXEC_INFO", json.dumps(info))]

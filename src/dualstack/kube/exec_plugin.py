@@ -6,6 +6,7 @@ only a little of the standard library.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -32,8 +33,19 @@ def run(seconds: float, command: Sequence[str]) -> str:
             os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
         return f"{name} returned {process.returncode}: {err.decode(errors='replace')}"
+    if not _has_token(out):
+        return f"{name} printed no ExecCredential with a token; client certificates are not supported"
     sys.stdout.buffer.write(out)
     return ""
+
+
+def _has_token(output: bytes) -> bool:
+    """Whether the output is an ExecCredential, and nothing else, with a token that fits into a header."""
+    try:
+        token = json.loads(output)["status"]["token"]
+        return bool(token) and token.isascii() and token.isprintable()
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 if __name__ == "__main__":

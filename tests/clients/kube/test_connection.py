@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from tests.kube.certificates import make_certificates
 from tests.support.loopback import on_loopback
 
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
-from dualstack.kube.interface import Unauthenticated
+from dualstack.kube.interface import Unauthenticated, Unavailable
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import NODE
 
@@ -121,10 +123,12 @@ def test_p12_the_files_are_found_as_kubectl_finds_them(
         (KUBECONFIG.replace("{name: u, user", "{name: v, user"), "context 'it' names the cluster or user 'u'"),
         (KUBECONFIG.replace("token: secret", "auth-provider: {name: gcp}"), "auth-provider is obsolete"),
         (KUBECONFIG.replace("token: secret", "token: secret, as: admin"), "user 'u': as is not supported"),
+        (KUBECONFIG.replace("token: secret", "client-certificate: c.pem"), "its client certificate has no client-key"),
         (
-            KUBECONFIG.replace("{server: ", '{proxy-url: "http://p", server: '),
-            "cluster 'c': proxy-url is not supported",
+            KUBECONFIG.replace("token: secret", "client-certificate-data: eA==, username: a"),
+            "its client certificate has no client-key",
         ),
+        (KUBECONFIG.replace("{cluster: c, user: u}", ""), "not a kubeconfig"),
         (KUBECONFIG.replace("server: ", "host: ").replace("users:", "users: 3 #"), "not a kubeconfig"),
     ],
 )
@@ -137,8 +141,8 @@ def test_p12_a_bad_kubeconfig_is_one_line(write: Callable[..., Path], text: str,
 
 
 def test_fields_that_are_not_supported_do_no_harm_in_an_entry_that_is_not_used(write: Callable[..., Path]) -> None:
-    other = 'clusters: [{name: d, cluster: {proxy-url: p, server: "http://d"}}, '
-    found = find_connection(write(KUBECONFIG.replace("clusters: [", other)))
+    other = "users: [{name: v, user: {as: admin}}, {name: w, user: null}, "
+    found = find_connection(write(KUBECONFIG.replace("users: [", other)))
     assert found.cluster.server == "http://127.0.0.1:1"
 
 
@@ -156,7 +160,15 @@ def test_p12_a_missing_kubeconfig_is_one_line(tmp_path: Path, monkeypatch: pytes
         find_connection(service_account=str(tmp_path))
 
 
-@pytest.mark.parametrize(("old", "new"), [('"http://127.0.0.1:1"', "nowhere"), ("ca.pem", "missing.pem")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"http://127.0.0.1:1"', "nowhere"),
+        ('server: "http://127.0.0.1:1",', ""),
+        ("ca.pem", "missing.pem"),
+        ("certificate-authority: ca.pem", "proxy-url: 'gopher://p'"),
+    ],
+)
 def test_a_connection_that_cannot_be_made_is_one_line(write: Callable[..., Path], old: str, new: str) -> None:
     with pytest.raises(InvalidInput, match="kubeconfig: context 'it': "):
         LightkubeKube.connect(find_connection(write(KUBECONFIG.replace(old, new))))
@@ -188,6 +200,14 @@ async def test_p12_an_exec_plugin_yields_the_token(
     [
         ("echo no such profile >&2; exit 3", "v1", "returned 3: no such profile"),
         ("echo hello", "v1", "printed no ExecCredential with a token"),
+        ("printf '\\377'", "v1", "printed no ExecCredential with a token"),
+        (
+            'echo "update available"; echo \'{"status": {"token": "good"}}\'',
+            "v1",
+            "printed no ExecCredential with a token",
+        ),
+        ('echo \'{"status": {"token": null}}\'', "v1", "printed no ExecCredential with a token"),
+        ('echo \'{"status": {"token": "good\\n"}}\'', "v1", "printed no ExecCredential with a token"),
         ('echo \'{"status": {"clientCertificateData": "x"}}\'', "v1", "client certificates are not supported"),
         ('echo \'{"status": {"token": "bad"}}\'', "v1", "^HTTP status 401 Unauthorized$"),
         ("true", "v2", "v2 not implemented"),
@@ -248,3 +268,65 @@ def _commands() -> Iterator[str]:
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             yield entry.read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.parametrize("content", [b"", b"  \n", b"\xff\xfe", b"a\nb"])
+async def test_p12_a_token_file_without_a_token_is_one_line(
+    write: Callable[..., Path], bearers: tuple[str, list[str]], content: bytes
+) -> None:
+    url, seen = bearers
+    text = KUBECONFIG.replace("token: secret", "tokenFile: token").replace("http://127.0.0.1:1", url)
+    file = write(text.replace(", certificate-authority: ca.pem", ""))
+    file.with_name("token").write_bytes(content)
+    with pytest.raises(Unauthenticated, match="credentials of the kubeconfig: the token is empty or has characters"):
+        await node(file)
+    assert seen == []
+
+
+async def test_p12_an_empty_token_counts_as_none(write: Callable[..., Path], bearers: tuple[str, list[str]]) -> None:
+    url, seen = bearers
+    text = KUBECONFIG.replace("token: secret", "token: '', username: a, password: b").replace("http://127.0.0.1:1", url)
+    with pytest.raises(Unauthenticated):
+        await node(write(text.replace(", certificate-authority: ca.pem", "")))
+    assert seen == ["Basic YTpi"]
+
+
+async def test_p12_the_proxy_of_the_cluster_is_used(write: Callable[..., Path], bearers: tuple[str, list[str]]) -> None:
+    """The server of the test plays the proxy, which gets the request for another host."""
+    url, seen = bearers
+    text = KUBECONFIG.replace("token: secret", "token: good").replace("127.0.0.1:1", "cluster.invalid")
+    assert await node(write(text.replace("certificate-authority: ca.pem", f"proxy-url: '{url}'"))) == "n"
+    assert seen == ["Bearer good"]
+
+
+@pytest.mark.parametrize(("name", "accepted"), [("localhost", True), ("elsewhere", False), ("", False)])
+async def test_p12_the_certificate_is_checked_for_tls_server_name(
+    write: Callable[..., Path], tmp_path: Path, name: str, accepted: bool
+) -> None:
+    """The certificate names localhost; the URL names another address, as through a tunnel."""
+    made = make_certificates(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.server, made.server_key)
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}})
+
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.2", 0, ssl_context=context)
+        await site.start()
+        port = runner.addresses[0][1]
+        text = KUBECONFIG.replace("http://127.0.0.1:1", f"https://127.0.0.2:{port}").replace(
+            "ca.pem", made.authority.name
+        )
+        file = write(text.replace("{server", f"{{tls-server-name: '{name}', server"))
+        if accepted:
+            assert await node(file) == "n"
+        else:
+            with pytest.raises(Unavailable, match="certificate"):
+                await node(file)
+    finally:
+        await runner.cleanup()
