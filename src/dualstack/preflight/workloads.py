@@ -67,10 +67,8 @@ def load_balancers(inventory: Inventory) -> Iterator[Problem]:
         if any(str(annotations.get(each, "")).lower() == "internal" for each in INTERNAL):
             yield Problem(about, f"internal load balancer, address {shown}")
         elif any("/targetPools/" in target for target in targets):
-            yield Problem(
-                about, f"external load balancer with a target pool, address {listed(addresses) or 'none yet'}"
-            )
-        elif addresses and not targets and not any(address in rules for address in addresses):
+            yield Problem(about, f"external load balancer with a target pool, address {shown}")
+        elif addresses and not targets:
             yield Problem(about, f"no forwarding rule of the project has its address {shown}")
 
 
@@ -86,11 +84,10 @@ def load_balancers(inventory: Inventory) -> Iterator[Problem]:
 def network_policies(inventory: Inventory) -> Iterator[Problem]:
     """A range matches its own family only (docs/reference/kubernetes.md#policies-by-family)."""
     for policy in inventory.of("network policies"):
-        blocks = [peer["ipBlock"] for peer in _peers(policy) if peer.get("ipBlock")]
         bare = [block for rule in _rules(policy) if (block := _without_twin(rule)) is not None]
-        if bare and blocks:
+        if bare:
             excepted = " with exceptions" if any(block.get("except") for block in bare) else ""
-            names = listed(list(dict.fromkeys(block["cidr"] for block in bare)))
+            names = listed(dict.fromkeys(block["cidr"] for block in bare))
             fix = "- ipBlock:\n    cidr: ::/0" if any(block["cidr"] == "0.0.0.0/0" for block in bare) else ""
             yield Problem(
                 f"NetworkPolicy {_name(policy)}", f"a rule names {names}{excepted} and no IPv6 range", fix=fix
@@ -213,11 +210,6 @@ def _rules(policy: Resource) -> Iterator[list[Mapping[str, Any]]]:
     for direction, key in (("ingress", "from"), ("egress", "to")):
         for rule in spec.get(direction) or ():
             yield rule.get(key) or []
-
-
-def _peers(policy: Resource) -> Iterator[Mapping[str, Any]]:
-    for rule in _rules(policy):
-        yield from rule
 
 
 def _without_twin(peers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -170,7 +170,7 @@ def denied(source: Source, inventory: Inventory = INVENTORY) -> Inventory:
 
 def findings(inventory: Inventory, check: str) -> list[Finding]:
     """The findings of one check."""
-    return [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id == check]
+    return run_checks(inventory, [each for each in ALL_CHECKS if each.id == check])
 
 
 def problems(inventory: Inventory, check: str) -> list[str]:

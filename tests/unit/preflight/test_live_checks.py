@@ -141,7 +141,8 @@ def test_the_next_maintenance_window_is_named(begin: str, words: str) -> None:
     info = config("shoot-info", maintenanceBegin=begin, maintenanceEnd="230000+0100")
     inventory = replace(with_answer("config maps", [info]), now=datetime(2026, 11, 28, 20, 30, tzinfo=UTC).timestamp())
     assert problems(inventory, "maintenance-window") == [f"cluster shoot--foo--bar: {words}"]
-    assert found("maintenance-window", "config maps", config("shoot-info")) == []
+    other = config("other", maintenanceBegin=begin, maintenanceEnd="230000+0100")
+    assert found("maintenance-window", "config maps", config("shoot-info"), other) == []
 
 
 def service(name: str = "default/web", **spec: Any) -> Resource:

@@ -85,6 +85,8 @@ SSH = "it allows tcp 22 from ::/0 to the nodes"
     [
         (effective(rules=(rule(),)), [f"firewall rule open: {SSH}"]),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("20-30")], priority=9))), []),
+        (effective(rules=(rule(direction="EGRESS"),)), []),
+        (effective(rules=(rule(disabled=True),)), []),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")]))), []),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")], priority=1001))), [SSH]),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[{"IPProtocol": "udp"}], priority=1))), [SSH]),
@@ -103,6 +105,9 @@ SSH = "it allows tcp 22 from ::/0 to the nodes"
             ["firewall policy base: its rule 3 inspects and allows tcp from ::/0 to the nodes"],
         ),
         (effective(policy(of_policy("allow", 7, srcIpRanges=[], srcNetworkType="INTERNET"))), ["its rule 7 allows"]),
+        (effective(policy(of_policy("allow", 7, srcIpRanges=["2600::/16"], srcNetworkType="INTERNET"))), []),
+        (effective(policy(of_policy("allow", 7, srcIpRanges=[]))), []),
+        (effective(policy(of_policy("allow", 7, layer4Configs=[{}]))), ["its rule 7 allows all from ::/0"]),
         (effective(policy(of_policy("allow", 7, srcIpRanges=["10.0.0.0/8", "2600::/16"]))), []),
         (effective(policy({**of_policy("allow", 7), "direction": "EGRESS"})), []),
         (effective(policy({**of_policy("allow", 7), "disabled": True})), []),
