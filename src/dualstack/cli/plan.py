@@ -12,14 +12,14 @@ from dualstack.cli.live.options import (
     cluster_options,
     output_options,
     profile_option,
-    seed_option,
+    shoot_options,
     snapshot_option,
 )
 
 
 @click.command()
 @cluster_options
-@seed_option
+@shoot_options
 @snapshot_option
 @profile_option
 @click.option("--prober-image", metavar="IMAGE", default="", help="The image that `prepare` is going to get.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, seed_option, snapshot_option
+from dualstack.cli.live.options import Target, cluster_options, output_options, shoot_options, snapshot_option
 
 _FAIL_ON = click.option(
     "--fail-on",
@@ -20,7 +20,7 @@ _FAIL_ON = click.option(
 
 @click.group(invoke_without_command=True)
 @cluster_options
-@seed_option
+@shoot_options
 @snapshot_option
 @click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID: it is shown, but does not count.")
 @_FAIL_ON

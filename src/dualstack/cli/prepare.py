@@ -7,13 +7,20 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option, seed_option
+from dualstack.cli.live.options import (
+    Target,
+    cluster_options,
+    output_options,
+    plan_option,
+    profile_option,
+    shoot_options,
+)
 from dualstack.cli.live.traffic import Measuring, traffic_options
 
 
 @click.command()
 @cluster_options
-@seed_option
+@shoot_options
 @click.option(
     "--prober-image",
     metavar="IMAGE",
@@ -26,17 +33,6 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Keep running, and give nodes that join their alias, until interrupted.")
 @click.option("--trigger", is_flag=True, help="Make the Shoot dual-stack when the cluster is prepared.")
-@click.option(
-    "--garden-kubeconfig",
-    type=click.Path(path_type=Path),
-    help="With --trigger: a kubeconfig of the Shoot's project in the garden.",
-)
-@click.option(
-    "--shoot",
-    metavar="NAMESPACE/NAME",
-    default="",
-    help="With --trigger: the Shoot, where it is not garden-PROJECT/NAME of the technical ID.",
-)
 @click.option(
     "--now",
     is_flag=True,

@@ -57,9 +57,8 @@ def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings)
         return "The cluster has one node, so no pod loses contact with a pod of another node."
     if strategy.lossless:
         count = len(facts.unreachable)
-        repaired = (
-            f"; the pods of {count} nodes are unreachable already and recover with their aliases" if count else ""
-        )
+        nodes = "1 node" if count == 1 else f"{count} nodes"
+        repaired = f"; the pods of {nodes} are unreachable already and recover with their aliases" if count else ""
         at_most = outage(strategy, facts, settings).at_most
         trial = (
             ". If this cloud does not do what the order depends on, "

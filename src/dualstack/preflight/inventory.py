@@ -50,6 +50,8 @@ Source = Literal[
     "webhooks",
     "disruption budgets",
     "config connector",
+    "shoot",
+    "seed objects",
 ]
 """`cluster state` is what a cut-over observes (`CutoverFacts`); the others are reads of Compute.
 
@@ -58,7 +60,8 @@ resources `{"object", "missing"}`, with the permissions that the caller lacks. `
 policies that apply to one VM of each pool, with the name of the pool as `pool`; read for a live cluster only.
 `kubernetes permissions`: as `permissions`, for some kinds of objects. The sources after it are objects of a live
 cluster; `daemon sets`, `control plane pods` and `config maps` are those of kube-system, the latter only with the names
-that `dualstack.live.reading` has.
+that `dualstack.live.reading` has. `shoot` and `seed objects`: `{"object", "evidence"}` of each obstacle; absent where
+the user has not given access to them.
 """
 
 Answer = list[Resource] | DualstackError

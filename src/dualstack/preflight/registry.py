@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dualstack.preflight import (
     exposure,
     installation,
+    landscape,
     limits,
     management,
     nodes,
@@ -85,6 +86,8 @@ LIVE_CHECKS: tuple[Check, ...] = (
     exposure.ipv6_egress,
     management.subnet_manager,
     management.instance_templates,
+    landscape.shoot_spec,
+    landscape.seed_objects,
 )
 """What the API of a live cluster shows in addition, and what its owner judges; `dualstack.live.reading` reads it."""
 

@@ -45,20 +45,28 @@ class Running:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines.append(line.rstrip())
 
-    def until(self, pattern: str, within: float = 60.0) -> str:
-        """The first line in which the pattern is found."""
-        return str(eventually(lambda: next((line for line in self.lines if re.search(pattern, line)), ""), within))
+    def until(self, pattern: str, within: float = 240.0) -> str:
+        """The first line in which the pattern is found. The bound is for a command that hangs, on a loaded machine."""
+
+        def found() -> str:
+            ended = self.process.poll() is not None and not self._reader.is_alive()
+            line = next((line for line in self.lines if re.search(pattern, line)), "")
+            assert line or not ended, self.lines
+            return line
+
+        return str(eventually(found, within))
 
     def ended(self, within: float = 90.0) -> int:
         status = self.process.wait(within)
-        time.sleep(0.2)  # for the thread to read the rest
+        self._reader.join(within)
         return status
 
 

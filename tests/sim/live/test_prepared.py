@@ -237,6 +237,7 @@ def test_a_node_that_joins_gets_its_alias_from_the_watch_and_keeps_it_through_th
             (joined,) = set(made.world.nodes()) - before
             eventually(lambda: made.aliases().get(joined))
             eventually(lambda: made.done("status")["standing"] == "prepared")
+            eventually(lambda: made.done("status").get("awaits") == "nodes that join", within=90.0)
             assert watch.process.poll() is None
             watch.process.send_signal(signal.SIGINT)
             assert watch.ended() == 0, watch.lines
@@ -251,3 +252,4 @@ def test_a_node_that_joins_gets_its_alias_from_the_watch_and_keeps_it_through_th
         refused = made.command("rollback")
         assert refused.status == 2
         assert "Gardener has deleted the routes" in refused.err
+        assert "run `dualstack status` for the next step forward" in refused.err

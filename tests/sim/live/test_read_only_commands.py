@@ -164,6 +164,8 @@ async def test_the_seed_rules_out_what_the_shoot_does_not_show(door: Doors, worl
         ended = await door.run("preflight", "-o", "json", "--accept", "alias-matched", *options)
         found = {finding["id"]: finding["status"] for finding in ended.result["findings"]}
         assert (ended.status, found["guest-agent"]) == (0, status), ended.err
+        own = "ok" if options else "not-applicable"
+        assert (found["shoot-spec"], found["seed-objects"]) == (own, own)
     wrong = await door.run("preflight", "--seed-kubeconfig", world["gardenKubeconfig"] + ".none")
     assert wrong.status == 2
     assert door.writes == []

@@ -63,11 +63,17 @@ def test_where_the_cloud_refuses_routes_in_the_range_nothing_is_taken_from_a_fin
 
 
 @pytest.mark.slow
-def test_an_unknown_canary_is_refused_before_any_change() -> None:
+def test_an_unknown_canary_and_a_stage_that_was_not_reached_are_refused_before_any_change() -> None:
     with served(str(EXAMPLE), "--landscape", "kubeadm", "--speed", SPEED) as facts:
         outcome = command(facts, "prepare", "--canary", "bar-w1-9")
         assert outcome.status == 2
         assert outcome.err == (
             "dualstack: --canary bar-w1-9: the cluster has no node of this name with a VM and a pod CIDR\n"
+        )
+        outcome = command(facts, "rollback", "--to", "range")
+        assert outcome.status == 2
+        assert outcome.err == (
+            "dualstack: --to range: the cluster has not reached that stage (routes only); run `dualstack prepare` to "
+            "go forward\n"
         )
         assert mutations(facts) == 0

@@ -136,6 +136,8 @@ ANSWERS: Mapping[Source, list[Resource]] = {
     "webhooks": [item("w", webhooks=[{"name": "w.example", "clientConfig": {"url": "https://w.example/"}}])],
     "disruption budgets": [item("default/web", status={"expectedPods": 2, "disruptionsAllowed": 1})],
     "machine metadata": [{"name": "node-0", "metadata": metadata(disable_address_manager="true")}],
+    "shoot": [],
+    "seed objects": [],
     "forwarding rules": [{"loadBalancingScheme": "INTERNAL", "network": NETWORK}],
 }
 

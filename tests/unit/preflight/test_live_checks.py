@@ -10,6 +10,7 @@ import pytest
 
 from dualstack.gce import Resource
 from dualstack.preflight.inventory import Source
+from tests.support.cluster_facts import PODS, RANGE, at_rest
 from tests.unit.preflight.inventories import (
     ANSWERS,
     INVENTORY,
@@ -322,5 +323,31 @@ def test_the_cluster_in_order_has_an_object_of_almost_every_source() -> None:
         "config connector",
         "network policies",
         "policies of the CNI",
+        "shoot",
+        "seed objects",
     ]
     assert INVENTORY.platform == ""
+
+
+def test_a_field_of_the_shoot_that_stops_its_migration_is_a_blocker() -> None:
+    fault = {"object": "spec.hibernation.enabled", "evidence": "Invalid value: true: wake it up first"}
+    assert found("shoot-spec", "shoot", fault) == ["spec.hibernation.enabled: Invalid value: true: wake it up first"]
+
+
+def test_an_error_of_the_infrastructure_is_expected_once_the_preparation_has_begun() -> None:
+    obstacles = [
+        {"object": "Infrastructure bar", "evidence": "operation Reconcile is Error: quota"},
+        {"object": "MachineDeployment w1", "evidence": "spec.paused is true"},
+    ]
+    inventory = with_answer("seed objects", obstacles)
+    assert len(problems(inventory, "seed-objects")) == 2
+    subnet = replace(at_rest(3).subnet, secondary_ranges=((RANGE, PODS),))
+    begun = replace(inventory, observed=replace(at_rest(3), subnet=subnet))
+    assert problems(begun, "seed-objects") == ["MachineDeployment w1: spec.paused is true"]
+
+
+@pytest.mark.parametrize("check", ["shoot-spec", "seed-objects"])
+def test_what_the_user_gives_no_access_to_does_not_apply(check: str) -> None:
+    answers = {source: answer for source, answer in ANSWERS.items() if source not in ("shoot", "seed objects")}
+    (finding,) = findings(replace(INVENTORY, answers=answers), check)
+    assert (finding.status, finding.evidence.partition(":")[0]) == ("not-applicable", "not read")

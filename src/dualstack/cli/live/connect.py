@@ -9,10 +9,10 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from dualstack.cli.live.landscape import Landscape, read_landscape
 from dualstack.cli.live.options import Target
-from dualstack.cli.live.seed import read_seed
 from dualstack.clock import Clock, ScaledClock
 from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
@@ -41,8 +41,7 @@ class Connected:
     context: str
     holder: Holder
     """This process, as the one that changes the cluster."""
-    guest_agent: str = ""
-    """What the seed shows of the guest agent of the nodes, as that of `Inventory`."""
+    landscape: Landscape = field(default_factory=Landscape)
 
 
 @asynccontextmanager
@@ -72,13 +71,11 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
             compute = _compute(project_of(objects, stated), clock, target, recorder)
             context = connection.context_name or ""
         stack.push_async_callback(compute.close)
-        found, guest_agent = await identify(compute, objects, stated), ""
-        if target.seed_kubeconfig is not None:
-            seed = await read_seed(target.seed_kubeconfig, found)
-            found, guest_agent = seed.known(found), seed.guest_agent
+        found = await identify(compute, objects, stated)
+        found, landscape = await read_landscape(target, found)
         holder = Holder(kube, clock, f"dualstack on {socket.gethostname()} ({os.getpid()}-{secrets.token_hex(2)})")
         compute.before_change = holder.confirm
-        yield Connected(kube, compute, clock, found, context, holder, guest_agent)
+        yield Connected(kube, compute, clock, found, context, holder, landscape)
 
 
 @contextmanager

@@ -95,9 +95,8 @@ def _refuse(facts: CutoverFacts) -> None:
             "alias; run `dualstack prepare` first"
         )
     if missing and facts.live_routes:
-        raise InvalidInput(
-            f"{len(missing)} nodes have no alias, among them {missing[0]}; run `dualstack prepare` first"
-        )
+        more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InvalidInput(f"the pod CIDR of node {missing[0]}{more} has no alias; run `dualstack prepare` first")
 
 
 async def _not_ready(change: Change, controller: RouteController) -> str:

@@ -38,13 +38,17 @@ async def inspect(
         cluster.identity.cluster,
         settings or Settings(),
         prober_image=prober_image,
-        guest_agent=cluster.guest_agent,
+        guest_agent=cluster.landscape.guest_agent,
     )
     platform = cluster.identity.platform
     inventory = await read_inventory(
         cluster.kube, preflight, facts, strategy, platform=platform, now=cluster.clock.now()
     )
-    return replace(inventory, deleted_elsewhere=platform == "gardener" and not await _proven(cluster))
+    return replace(
+        inventory,
+        deleted_elsewhere=platform == "gardener" and not await _proven(cluster),
+        answers={**inventory.answers, **cluster.landscape.answers},
+    )
 
 
 async def _proven(cluster: Connected) -> bool:

@@ -34,6 +34,8 @@ class Target:
     clock_speed: float = 1.0
     end_with_stdin: bool = False
     snapshot: Path | None = None
+    garden_kubeconfig: Path | None = None
+    shoot: str = ""
     seed_kubeconfig: Path | None = None
 
     @classmethod
@@ -111,11 +113,30 @@ plan_option = click.option(
     type=DOCUMENT,
     help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
 )
-seed_option = click.option(
-    "--seed-kubeconfig",
-    type=click.Path(path_type=Path),
-    help="Of a shoot: a kubeconfig of its seed, which shows the guest agent of the nodes and the surge of pools.",
-)
+
+
+def shoot_options(command: Command) -> Command:
+    """Add the options for the garden and the seed of a Gardener shoot."""
+    file = click.Path(path_type=Path)
+    return add(
+        command,
+        click.option(
+            "--garden-kubeconfig",
+            type=file,
+            help="Of a Gardener shoot: a kubeconfig of its project in the garden, which shows the Shoot.",
+        ),
+        click.option(
+            "--shoot",
+            metavar="[NAMESPACE/]NAME|FILE",
+            default="",
+            help="The Shoot in the garden, where it does not follow from the cluster; or its manifest.",
+        ),
+        click.option(
+            "--seed-kubeconfig",
+            type=file,
+            help="Of a Gardener shoot: a kubeconfig of its seed, which shows its machines and Gardener's objects.",
+        ),
+    )
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:

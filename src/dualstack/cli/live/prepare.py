@@ -24,6 +24,7 @@ from dualstack.cli.live.trigger import Trigger, trigger_of
 from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
+from dualstack.live.work_report import WorkReport
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
@@ -55,8 +56,6 @@ async def _prepare(
     profile: Path | None,
     traffic: TrafficSettings | None,
     trigger: bool,
-    garden_kubeconfig: Path | None,
-    shoot: str,
     now: bool,
     yes: bool,
     output: str,
@@ -67,7 +66,7 @@ async def _prepare(
         cluster = await stack.enter_async_context(connected(target))
         then: Trigger | None = None
         if trigger:
-            found = trigger_of(cluster.identity, garden_kubeconfig, shoot, now=now)
+            found = trigger_of(cluster.identity, target.garden_kubeconfig, target.shoot, now=now)
             then = await stack.enter_async_context(found)
             await then.rehearse()
         made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
@@ -121,6 +120,7 @@ async def _watch(change: Change, redirection: Redirection) -> None:
     clock, said, routed = change.cluster.clock, "", True
     change.progress.say("Watching for nodes that join, until interrupted.")
     while True:
+        change.progress.report = WorkReport(step="watch", since=clock.now(), awaits="nodes that join")
         await clock.sleep(change.settings.node_every)
         try:
             facts = await change.cut_over().observe()

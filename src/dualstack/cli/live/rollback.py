@@ -14,7 +14,7 @@ from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
-from dualstack.plan.stages import Stage
+from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategies.back import irreversible, way_back
 
 STAGES: Mapping[str, Stage] = {
@@ -40,6 +40,7 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
         if undo:
             refuse_late(facts)
         _refuse_gardeners(cluster, facts)
+        _refuse_stage(to, facts)
         announce(change, facts, way_back(to))
         for sentence in irreversible(facts):
             change.progress.say(f"Note: {sentence}.")
@@ -73,5 +74,16 @@ def _refuse_gardeners(cluster: Connected, facts: CutoverFacts) -> None:
     if cluster.identity.platform == "gardener" and facts.range_present and facts.all_holders and not facts.live_routes:
         raise InvalidInput(
             "Gardener has deleted the routes, and its machines need alias ranges from now on, so this cluster cannot "
-            "go back to routes; docs/rollback.md says what can be done"
+            "go back to routes; run `dualstack status` for the next step forward; "
+            "docs/rollback.md#after-gardeners-migration says how the Shoot can return to IPv4"
+        )
+
+
+def _refuse_stage(to: Stage, facts: CutoverFacts) -> None:
+    """A stage that the cluster has not reached is no way back."""
+    if to > stage_of(facts):
+        name = next(name for name, stage in STAGES.items() if stage is to)
+        raise InvalidInput(
+            f"--to {name}: the cluster has not reached that stage ({stage_of(facts).words}); run `dualstack prepare` "
+            "to go forward"
         )

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from dualstack.cli.live.shoot import find_shoot
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import OPERATION, RECONCILE
 from dualstack.gardener.model.shoot import ShootView
@@ -93,30 +94,15 @@ class Trigger:
 async def trigger_of(
     identity: Identity, kubeconfig: Path | None, shoot: str, *, now: bool = False
 ) -> AsyncIterator[Trigger]:
-    """The trigger of the identified cluster. InvalidInput unless the garden has its Shoot.
-
-    shoot: `namespace/name`; empty for the one that follows from the technical ID `shoot--<project>--<name>`.
-    """
+    """The trigger of the identified cluster. InvalidInput unless the garden has its Shoot. shoot: as `find_shoot` takes
+    it."""
     if identity.platform != "gardener":
         raise InvalidInput(f"--trigger: this is no Gardener shoot but {identity.platform} ({identity.evidence})")
     if kubeconfig is None:
         raise InvalidInput("--trigger: it needs --garden-kubeconfig FILE, the kubeconfig of the garden's project")
-    namespace, _, name = (shoot or _conventional(identity.cluster.name)).partition("/")
     kube = LightkubeKube.connect(find_connection(kubeconfig))
     try:
-        found = await kube.get(SHOOT, name, namespace) if name else None
-        if found is None:
-            raise InvalidInput(f"--trigger: the garden has no Shoot {namespace}/{name}; name it with --shoot")
-        if (technical := ShootView.of(found).technical_id) != identity.cluster.name:
-            raise InvalidInput(
-                f"--trigger: Shoot {namespace}/{name} has the technical ID {technical}, but the cluster is "
-                f"{identity.cluster.name}"
-            )
-        yield Trigger(kube, namespace, name, now)
+        metadata = (await find_shoot(kube, shoot, identity))["metadata"]
+        yield Trigger(kube, metadata["namespace"], metadata["name"], now)
     finally:
         await kube.close()
-
-
-def _conventional(technical_id: str) -> str:
-    _, project, name = (*technical_id.split("--", 2), "", "")[:3]
-    return f"garden-{project}/{name}"
