@@ -19,6 +19,7 @@ from dualstack.gce.errors import (
     NotReady,
     PermissionDenied,
     PolicyViolated,
+    QuotaExceeded,
     RateLimited,
     StaleFingerprint,
     Transient,
@@ -35,6 +36,19 @@ ATTEMPTS = 6
 PAUSE = 2.0
 SKEW = 5.0
 """Seconds by which this machine's clock may differ from Compute's before that is taken into account."""
+ABOUT_SOMETHING_ELSE = (
+    NotFound,
+    NotReady,
+    PermissionDenied,
+    PolicyViolated,
+    RateLimited,
+    StaleFingerprint,
+    Transient,
+    Unauthenticated,
+)
+"""Refusals that do not say whether Compute permits the change itself."""
+_REFERENCE_MISSING = "resource cannot be found"
+"""In the message of an invalid field that refers to a resource that is gone."""
 _UNSENT = ("user", "metadata", "serviceAccounts")
 """Fields of answers that are not kept: the account, and scripts."""
 
@@ -239,10 +253,11 @@ class TrialCompute(ComputeClient):
 
         return await self.attempt(delete)
 
-    async def attempt(self, change: Callable[[], Awaitable[Resource]]) -> Outcome:
+    async def attempt(self, change: Callable[[], Awaitable[Resource]], *, of_quota: bool = False) -> Outcome:
         """Try a change until Compute accepts it, or refuses it twice with the same words.
 
-        Raises errors that say nothing about the change: a missing permission, a policy, no answer.
+        of_quota: whether the question is one of quotas. Raises a refusal that is about something else: a missing
+        permission or resource, a policy, a used-up quota, no answer.
         """
         before: ComputeRefusal | None = None
         for _ in range(ATTEMPTS):
@@ -255,11 +270,13 @@ class TrialCompute(ComputeClient):
                     refused.reason,
                     refused.in_operation,
                 ):
-                    return Outcome(refused)
+                    break
                 before = refused
                 await self._time.sleep(PAUSE)
             else:
                 return Outcome(ended=self._ended(operation))
+        if before is not None and _about_something_else(before, of_quota=of_quota):
+            raise before
         return Outcome(before)
 
     async def patch_subnet(self, path: str, changes: Mapping[str, Any]) -> Outcome:
@@ -312,3 +329,9 @@ class _Hidden:
         if isinstance(value, Sequence) and not isinstance(value, str):
             return [self.of(each) for each in value]
         return value.replace(self._project, "projects/PROJECT") if isinstance(value, str) else value
+
+
+def _about_something_else(refused: ComputeRefusal, *, of_quota: bool) -> bool:
+    if isinstance(refused, QuotaExceeded):
+        return not of_quota
+    return isinstance(refused, ABOUT_SOMETHING_ELSE) or _REFERENCE_MISSING in refused.message

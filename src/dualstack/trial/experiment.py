@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 from dualstack.clock import Clock
 from dualstack.gce import Resource
+from dualstack.gce.errors import ComputeRefusal
 from dualstack.trial.compute import FLAG, Outcome, TrialCompute
 from dualstack.trial.document import Confidence, Distribution, Packets
 from dualstack.trial.ladder import Ladder
@@ -86,10 +88,18 @@ class Lab:
             subnet, {"secondaryIpRanges": [{"rangeName": name, "ipCidrRange": cidr}]}
         )
 
-    async def insert_route(self, suffix: str, destination: str, letter: str = "a") -> Outcome:
-        """Try to create a route to a VM."""
+    async def undo(self, *changes: Callable[[], Awaitable[object]]) -> None:
+        """Take changes back, one after another, also if one of them fails."""
+        for change in changes:
+            with suppress(ComputeRefusal):
+                await change()
+
+    async def insert_route(
+        self, suffix: str, destination: str, letter: str = "a", *, of_quota: bool = False
+    ) -> Outcome:
+        """Try to create a route to a VM. of_quota: as for `TrialCompute.attempt`."""
         body = self.site.route_body(suffix, destination, self.site.vm(letter))
-        return await self.compute.attempt(lambda: self.compute.post("global/routes", body))
+        return await self.compute.attempt(lambda: self.compute.post("global/routes", body), of_quota=of_quota)
 
 
 def is_flagged(subnet: Resource) -> bool:

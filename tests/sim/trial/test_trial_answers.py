@@ -6,6 +6,7 @@ import pytest
 
 from dualstack.trial.experiments.registry import EXPERIMENTS, chosen
 from dualstack_sim.compute.project.quotas import Limits
+from dualstack_sim.faults import parse_faults
 from dualstack_sim.rules.profiles import KNOBS, PROFILES
 from tests.sim.trial.expected import BY_REQUESTS, QUICK, answers
 from tests.sim.trial.world import world
@@ -45,6 +46,31 @@ async def test_a_single_knob_changes_the_answer(knob: str, fact: str, answer: st
     (name,) = [each.name for each in EXPERIMENTS if fact in {question.id for question in each.questions}]
     async with world(knobs=[knob]) as made:
         assert answers(await made.trial(name))[fact] == answer
+
+
+ON_A_VM = ("route-in-range", "route-under-flag", "clear-flag", "repeated-alias")
+
+
+async def test_a_refusal_that_is_not_about_the_question_is_no_answer() -> None:
+    """Given a VM that is deleted, when a route to it or an alias of it is refused, then this answers no question."""
+    faults = parse_faults({"faults": [{"method": "instances.testIamPermissions", "vm": {"becomes": "deleted"}}]})
+    async with world(faults=faults) as made:
+        before = made.resources()
+        trial = await made.trial(*ON_A_VM)
+        assert made.resources() == before
+    late = [fact for fact in trial.facts if not fact.answer]
+    assert {"T8", "T9", "T16"} <= {fact.id for fact in late}
+    assert all("found" in fact.explanation for fact in late)
+    # A route in a range may have been tried before the deletion took effect.
+    assert answers(trial)["route-conflict"] in ("", "refused in the operation")
+
+
+@pytest.mark.parametrize("name", ["route-under-flag", "clear-flag"])
+async def test_a_used_up_quota_of_routes_is_no_answer(name: str) -> None:
+    async with world(knobs=["K1=allow"], limits=Limits(static_routes_per_network=0)) as made:
+        (fact,) = (await made.trial(name)).facts
+    assert (fact.answer, fact.knobs) == ("", {})
+    assert "quota" in fact.explanation.lower()
 
 
 async def test_a_used_up_quota_of_requests_is_refilled_at_a_full_minute() -> None:

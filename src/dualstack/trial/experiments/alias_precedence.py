@@ -42,10 +42,12 @@ async def run(lab: Lab) -> Sequence[Answer]:
         answer = "alias" if share >= 0.99 else "route" if share <= 0.01 else ""
         return [Answer(ID, answer, why, "certain" if answer else "undecided", packets=packets)]
     finally:
-        await lab.compute.patch_interface(vm.path, {"aliasIpRanges": []})
-        await lab.compute.patch_subnet(nodes, {"secondaryIpRanges": []})
-        await lab.compute.remove(lab.site.route(suffix))
-        await lab.compute.patch_subnet(nodes, {FLAG: False})
+        await lab.undo(
+            lambda: lab.compute.patch_interface(vm.path, {"aliasIpRanges": []}),
+            lambda: lab.compute.patch_subnet(nodes, {"secondaryIpRanges": []}),
+            lambda: lab.compute.remove(lab.site.route(suffix)),
+            lambda: lab.compute.patch_subnet(nodes, {FLAG: False}),
+        )
 
 
 EXPERIMENT = Experiment(

@@ -34,8 +34,10 @@ async def run(lab: Lab) -> Sequence[Answer]:
             return [undecided(ID, lab.measuring.problem)]
         return [_answer(lab)]
     finally:
-        await gather_all(*(_alias(lab, letter) for letter in BLOCKS))
-        await lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []})
+        await lab.undo(
+            lambda: gather_all(*(_alias(lab, letter) for letter in BLOCKS)),
+            lambda: lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []}),
+        )
 
 
 async def _alias(lab: Lab, letter: str, *blocks: str) -> Outcome:

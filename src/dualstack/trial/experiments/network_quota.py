@@ -36,7 +36,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
 
 async def _route(lab: Lab, suffix: str) -> Outcome:
     number = int(suffix.rpartition("-")[2])
-    return await lab.insert_route(suffix, f"10.{112 + number // 256}.{number % 256}.0/24")
+    return await lab.insert_route(suffix, f"10.{112 + number // 256}.{number % 256}.0/24", of_quota=True)
 
 
 def _quota(refused: Outcome, made: int) -> Answer:

@@ -67,7 +67,10 @@ async def run(lab: Lab) -> Sequence[Answer]:
     except _Refused as refused:
         return [undecided("T7", str(refused))]
     finally:
-        await _undo(lab)
+        await lab.undo(
+            lambda: lab.compute.patch_interface(lab.site.vm("a").path, {"aliasIpRanges": []}),
+            lambda: lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []}),
+        )
     seconds = times.distributions()
     longest = max((each.longest for each in seconds.values()), default=0.0)
     why = f"At most {longest:.1f} s after the operation: " + "; ".join(
@@ -112,11 +115,6 @@ async def _of_routes(lab: Lab, times: _Times) -> None:
     for _ in range(ROUTE_REPETITIONS):
         await times.take("route added", lambda: lab.insert_route(suffix, WAY), "way", reachable=True)
         await times.take("route removed", lambda: lab.compute.remove(lab.site.route(suffix)), "way", reachable=False)
-
-
-async def _undo(lab: Lab) -> None:
-    await lab.compute.patch_interface(lab.site.vm("a").path, {"aliasIpRanges": []})
-    await lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []})
 
 
 async def _seen(lab: Lab, outcome: Outcome, spare: str, *, reachable: bool) -> list[float | None]:

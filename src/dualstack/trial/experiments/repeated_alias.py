@@ -29,8 +29,10 @@ async def run(lab: Lab) -> Sequence[Answer]:
             return [Answer("T16", "collapsed", why, knobs={"repeated-alias": "collapsed"})]
         return [Answer("T16", "accepted", f"It was accepted, and GET shows {alias_ranges(nic)}.")]
     finally:
-        await lab.compute.patch_interface(vm.path, {"aliasIpRanges": []})
-        await lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []})
+        await lab.undo(
+            lambda: lab.compute.patch_interface(vm.path, {"aliasIpRanges": []}),
+            lambda: lab.compute.patch_subnet(lab.site.nodes, {"secondaryIpRanges": []}),
+        )
 
 
 EXPERIMENT = Experiment(

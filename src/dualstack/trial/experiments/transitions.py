@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dualstack.gce.errors import ComputeRefusal
 from dualstack.trial.document import Packets
 from dualstack.trial.experiment import Answer, Experiment, Lab, Question, is_flagged, no_flag, undecided
 from dualstack.trial.ladder import Passage
@@ -24,7 +25,11 @@ async def run(lab: Lab) -> Sequence[Answer]:
     passages: list[Passage] = []
     refused = ""
     for state in WAY:
-        made = await lab.ladder.go(state)
+        try:
+            made = await lab.ladder.go(state)
+        except ComputeRefusal as error:
+            refused = f"A request failed: {error}."
+            break
         passages.extend(passage for passage in made if passage.measured)
         if lab.ladder.state != state:
             refused = f"{made[-1].name} was tried; {made[-1].refusal}."
@@ -35,7 +40,7 @@ async def run(lab: Lab) -> Sequence[Answer]:
         if state == 1 and not is_flagged(await lab.read(lab.site.nodes, is_flagged)):
             return [no_flag(question.id) for question in EXPERIMENT.questions]
     answers = _Evidence(passages, refused, lab).answers()
-    await lab.ladder.go(0)
+    await lab.undo(lambda: lab.ladder.go(0))
     return answers
 
 
