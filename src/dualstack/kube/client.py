@@ -14,7 +14,7 @@ import httpx2  # the HTTP client of lightkube, which passes its errors on
 import msgspec
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.async_client import AsyncClient
-from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.core.exceptions import ApiError, ConfigError, NotReadyError
 from lightkube.core.generic_client import ALL_NS
 from lightkube.core.resource import ApiInfo, GlobalResource, GlobalSubResource, NamespacedResourceG, ResourceDef
 from lightkube.generic_resource import Generic, create_api_info
@@ -47,6 +47,8 @@ PAGE = 500
 """Objects for each page of a list, as in kubectl."""
 TIMEOUT = 30.0
 """Wall seconds after which a request counts as unanswered."""
+BETWEEN_WATCHES = 1.0
+"""Wall seconds between the beginnings of two watches of one path."""
 SILENCE = 600.0
 """Wall seconds without a change after which a watch ends."""
 
@@ -85,8 +87,8 @@ class LightkubeKube:
             )
             sender = client._client._client  # lightkube has no options for these
             sender.headers["User-Agent"] = USER_AGENT
-            if name := getattr(cluster, "tls_server_name", ""):
-                sender.event_hooks = {"request": [_expecting(name)]}
+            name = getattr(cluster, "tls_server_name", "")
+            sender.event_hooks = {"request": [_paced(), *([_expecting(name)] if name else [])]}
         except (ConfigError, ImportError, OSError, ValueError, TypeError) as error:
             what = "certificates" + (f" or proxy {proxy}" if proxy else "")
             raise InvalidInput(
@@ -116,10 +118,11 @@ class LightkubeKube:
         scope = (namespace or ALL_NS) if kind.namespaced else None
         pages = self._client.list(self._resource(kind), namespace=scope, chunk_size=PAGE, labels=selector)
 
-        async def collect() -> Manifests:
-            return [_manifest(kind, item) async for item in pages]
+        async def collect() -> tuple[Manifests, str]:
+            objects = [_manifest(kind, item) async for item in pages]
+            return objects, pages.resourceVersion
 
-        return await _answer(collect()), pages.resourceVersion
+        return await _answer(collect())
 
     async def probe(self, kind: Kind) -> None:
         """List at most one object of the kind in all namespaces, to learn whether it may be listed."""
@@ -148,7 +151,7 @@ class LightkubeKube:
         body = self._resource(kind)(manifest)
         await self._before_change()
         created = await _answer(self._client.create(body, namespace=_namespace_of(kind, manifest)))
-        return _manifest(kind, created)
+        return _plain(kind, created)
 
     async def patch(
         self,
@@ -220,7 +223,17 @@ def _namespace_of(kind: Kind, manifest: Manifest) -> str | None:
 
 
 def _manifest(kind: Kind, answer: Any) -> Manifest:
-    """A plain dict with apiVersion and kind, which the items of a list lack."""
+    """As `_plain`, of an object with a name, which all but reviews have."""
+    manifest = _plain(kind, answer)
+    if not isinstance(metadata := manifest.get("metadata"), dict) or not metadata.get("name"):
+        raise Unavailable(f"Kubernetes API: the answer is not an object of kind {kind.kind}: it has no name")
+    return manifest
+
+
+def _plain(kind: Kind, answer: Any) -> Manifest:
+    """A plain dict with apiVersion and kind, which the items of a list lack. Unavailable for anything but an object."""
+    if not isinstance(answer, dict):
+        raise Unavailable(f"Kubernetes API: the answer is not an object of kind {kind.kind}")
     manifest = dict(answer)
     manifest.setdefault("apiVersion", kind.api_version)
     manifest.setdefault("kind", kind.kind)
@@ -236,6 +249,21 @@ def _selector(labels: str) -> dict[str, Any]:
             raise Invalid(f"label selector {labels!r}: only key=value terms are supported")
         terms[key.strip()] = value.strip()
     return terms
+
+
+def _paced() -> Callable[[httpx2.Request], Awaitable[None]]:
+    """Keeps `BETWEEN_WATCHES` between two watches of one path: lightkube begins the next one when one ends, and a
+    server or proxy may end each at once."""
+    next_at: dict[str, float] = {}
+
+    async def hook(request: httpx2.Request) -> None:
+        if "watch" in request.url.params:
+            now, path = asyncio.get_running_loop().time(), request.url.path
+            begins = max(now, next_at.get(path, now))
+            next_at[path] = begins + BETWEEN_WATCHES
+            await asyncio.sleep(begins - now)
+
+    return hook
 
 
 def _expecting(name: str) -> Callable[[httpx2.Request], Awaitable[None]]:
@@ -257,15 +285,23 @@ async def _answer(call: Awaitable[Result]) -> Result:
         reason = "the token is empty or has characters that a header cannot have"
         raise Unauthenticated(f"credentials of the kubeconfig: {reason}") from error
     except httpx2.HTTPStatusError as error:
-        status = error.response.status_code
-        raise refusal_of_status(status, None, f"HTTP status {status} {error.response.reason_phrase}") from error
+        raise _refusal_without_status(error.response) from error
     except httpx2.HTTPError as error:
         raise Unavailable(f"Kubernetes API: {_reason(error)}") from error
-    except msgspec.MsgspecError as error:
-        raise Unavailable(f"Kubernetes API: the answer is not an object: {_reason(error)}") from error
     except (ConfigError, OSError) as error:
         reason = re.sub(f"^Exec {re.escape(sys.executable)} returned 1: ", "", _reason(error))  # see exec_plugin.py
         raise Unauthenticated(f"credentials of the kubeconfig: {reason}") from error
+    except (msgspec.MsgspecError, NotReadyError, KeyError, TypeError, ValueError) as error:
+        # lightkube reads the body of an error as a Status, which a proxy between here and the API server does not send.
+        refused = next((each for each in _chain(error) if isinstance(each, httpx2.HTTPStatusError)), None)
+        if refused is not None:
+            raise _refusal_without_status(refused.response) from error
+        raise Unavailable(f"Kubernetes API: the answer is not an object: {_reason(error)}") from error
+
+
+def _refusal_without_status(response: httpx2.Response) -> KubeError:
+    """The error for an answer of which only the HTTP status is known."""
+    return refusal_of_status(response.status_code, None, f"HTTP status {response.status_code} {response.reason_phrase}")
 
 
 def _refusal(error: ApiError) -> KubeError:
@@ -294,11 +330,16 @@ def refusal_of_status(code: int, reason: str | None, message: str) -> KubeError:
 
 def certificate_fault(error: BaseException | None) -> bool:
     """Whether the error comes from TLS: a certificate that is not trusted or not for this server."""
+    return any(isinstance(each, ssl.SSLError) for each in _chain(error))
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The error and what it comes from."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:  # lightkube raises errors that are their own cause
         chain.append(error)
         error = error.__cause__ or error.__context__
-    return any(isinstance(each, ssl.SSLError) for each in chain)
+    return chain
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,17 @@ from tests.support.loopback import connection, on_loopback
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.kube.client import LightkubeKube, refusal_of_status
-from dualstack.kube.interface import AlreadyExists, Conflict, Invalid, Kube, NotFound, Unauthenticated, Unavailable
+from dualstack.kube.interface import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Kube,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from dualstack.model.errors import KubeError
 from dualstack.model.kinds import CONFIG_MAP, CRD, DEPLOYMENT, NAMESPACE, NODE, Manifest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
@@ -157,3 +167,62 @@ async def test_x6_every_request_names_the_program_its_version_and_its_platform()
     assert {method for method, _ in seen} == {"GET", "POST", "PATCH", "DELETE"}
     (agent,) = {agent for _, agent in seen}
     assert re.fullmatch(r"dualstack/\d\S* \(\w+/\w+\)", agent)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "media_type", "error"),
+    [
+        (503, "<html>no backend</html>", "text/html", Unavailable),
+        (503, "<html>no backend</html>", "application/json", Unavailable),
+        (500, "", "application/json", Unavailable),
+        (403, '{"code": "x"}', "application/json", Forbidden),
+        (401, "<html>", "application/json", Unauthenticated),
+        (200, "<html>log in</html>", "text/html", Unavailable),
+        (200, "null", "application/json", Unavailable),
+        (200, '"x"', "application/json", Unavailable),
+        (200, '{"kind": "Status", "status": "Failure"}', "application/json", Unavailable),
+        (200, '{"kind": "NodeList", "items": []}', "application/json", Unavailable),
+        (200, '{"metadata": {"resourceVersion": "1"}, "items": [{"metadata": null}]}', "application/json", Unavailable),
+        (200, '{"metadata": {"resour', "application/json", Unavailable),
+    ],
+)
+async def test_p12_what_a_proxy_answers_instead_of_the_api_server_is_an_error_of_its_status(
+    status: int, body: str, media_type: str, error: type[KubeError]
+) -> None:
+    """Not of the credentials, whatever the body is, and never an exception of a library."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body, content_type=media_type)
+
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", answer)
+    async with on_loopback(application) as root:
+        kube = LightkubeKube.connect(connection(root))
+        try:
+            for call in (kube.get(NODE, "n"), kube.list(NODE), kube.patch(NODE, "n", {})):
+                with pytest.raises(error, match=r"Kubernetes API: |HTTP status"):
+                    await call
+        finally:
+            await kube.close()
+
+
+async def test_p12_a_server_that_ends_each_watch_at_once_is_asked_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal seen
+        seen += 1
+        return web.Response(content_type="application/json")
+
+    monkeypatch.setattr("dualstack.kube.client.SILENCE", 0.3)
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", answer)
+    async with on_loopback(application) as root:
+        kube = LightkubeKube.connect(connection(root))
+        try:
+            assert [change async for change in kube.watch(NODE, "1")] == []
+        finally:
+            await kube.close()
+    assert seen == 1
