@@ -9,10 +9,21 @@ from __future__ import annotations
 import asyncio
 import time
 
+from dualstack.clock import Pauses
 from dualstack.model.errors import DualstackError
 
 _SOON = 1e-6
 """Seconds of wall-clock time by which a sleeper may wake early."""
+
+
+_BEAT = 0.005
+"""Seconds of wall time between two looks at whether the event loop keeps up."""
+
+_LATE = 0.01
+"""Seconds of wall time by which a look may be late while the event loop keeps up."""
+
+_MOST, _LEAST = 0.012, 0.0002
+"""Seconds of wall time by which the clock may advance between two looks: usually, and while the loop is busy."""
 
 
 class ClockFixed(DualstackError):
@@ -22,7 +33,8 @@ class ClockFixed(DualstackError):
 class SteppableClock:
     """Implements `dualstack.clock.Clock`. Equals the `ScaledClock` of the same origin and speed until it is changed."""
 
-    def __init__(self, origin: float, speed: float = 1.0) -> None:
+    def __init__(self, origin: float, speed: float = 1.0, pauses: Pauses | None = None) -> None:
+        """pauses: where to keep for how long it stands still, if `pause_while_busy` is used."""
         if not 0.0 <= speed < float("inf"):
             raise ValueError(f"clock speed must be 0 or more, not {speed}")
         self.origin = origin
@@ -31,6 +43,7 @@ class SteppableClock:
         self._speed = speed
         self._sleepers: set[asyncio.Future[None]] = set()
         self._fixed_for = ""
+        self._pauses = pauses
 
     @property
     def speed(self) -> float:
@@ -47,16 +60,30 @@ class SteppableClock:
         """The origin of the `ScaledClock` with the present speed and time; of no use at speed 1."""
         return (self._then - self._wall * self._speed) / (1.0 - self._speed) if self._speed != 1.0 else self.origin
 
+    @property
+    def pauses(self) -> Pauses | None:
+        """How long it has stood still, for the clocks of other processes."""
+        return self._pauses
+
     def now(self) -> float:
-        return self._then + (time.time() - self._wall) * self._speed
+        return self._nominal() if self._pauses is None else min(self._nominal(), self._pauses.limit)
+
+    def _nominal(self) -> float:
+        """The time without the limit that holds until the next look of `pause_while_busy`."""
+        return self._then + (self._running_wall() - self._wall) * self._speed
+
+    def _running_wall(self) -> float:
+        """The wall time, without that for which the clock stood still."""
+        return time.time() - (self._pauses.seconds if self._pauses is not None else 0.0)
 
     async def sleep(self, seconds: float) -> None:
         due = self.now() + max(0.0, seconds)
         while (left := due - self.now()) > _SOON * self._speed:
             change = asyncio.get_running_loop().create_future()
             self._sleepers.add(change)
+            shortest = Pauses.SHORTEST_SLEEP if self._pauses is not None else 0.0
             try:
-                await asyncio.wait({change}, timeout=left / self._speed if self._speed else None)
+                await asyncio.wait({change}, timeout=max(left / self._speed, shortest) if self._speed else None)
             finally:
                 self._sleepers.discard(change)
 
@@ -65,7 +92,7 @@ class SteppableClock:
         if not 0.0 <= speed < float("inf"):
             raise ValueError(f"clock speed must be 0 or more, not {speed}")
         self._refuse_if_fixed()
-        self._then, self._wall = self.now(), time.time()
+        self._then, self._wall = self.now(), self._running_wall()
         self._speed = speed
         self._wake()
 
@@ -75,7 +102,27 @@ class SteppableClock:
             raise ValueError(f"a step must be 0 or more seconds, not {seconds}")
         self._refuse_if_fixed()
         self._then += seconds
+        if self._pauses is not None:
+            self._pauses.limit += seconds
         self._wake()
+
+    async def pause_while_busy(self) -> None:
+        """Until cancelled: stand still while the event loop has more work than it can do in time.
+
+        Simulated time then hardly depends on how fast this machine is. Without `pauses` it returns at once.
+        """
+        if self._pauses is None:
+            return
+        advance = _MOST
+        while True:
+            self._pauses.limit = self.now() + advance * self._speed
+            looked = time.monotonic()
+            await asyncio.sleep(_BEAT)
+            late = time.monotonic() - looked - _BEAT
+            advance = max(_LEAST, advance / 2.0) if late > _LATE else min(_MOST, advance * 1.25)
+            beyond = self._nominal() - self._pauses.limit
+            if beyond > 0.0 and self._speed:
+                self._pauses.seconds += beyond / self._speed
 
     def fix(self, reason: str) -> None:
         """Refuse changes from now on, for `reason`."""

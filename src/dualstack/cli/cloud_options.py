@@ -51,6 +51,14 @@ class StrategyName(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
+pauses_option = click.option(
+    "--clock-pauses",
+    type=click.Path(dir_okay=False, path_type=Path),
+    hidden=True,
+    help="File with which a simulated world lets the clock stand still while it is busy.",
+)
+
+
 def landscape_option(**others: str) -> Callable[[Command], Command]:
     """Add `--landscape`. others: help for landscapes that only this command has, by name."""
     more = "".join(f"; `{name}`, {text}" for name, text in others.items())
@@ -153,9 +161,12 @@ def connection_of(url: str | None, kubeconfig: Path | None) -> SingleConfig | No
 
 def chosen(*, speed: float, profile: str, knobs: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """The values of these options as the simulated world takes them, with a clock that starts now."""
+    from dualstack.clock import Pauses
     from dualstack_sim.rules.profiles import choose
     from dualstack_sim.steppable_clock import SteppableClock
 
+    file = others.pop("clock_pauses", None)
     if "kubernetes" in others:
         others["kubernetes"] = connection_of(others["kubernetes"], others.pop("kubernetes_kubeconfig"))
-    return {**others, "clock": SteppableClock(origin=time.time(), speed=speed), "profile": choose(profile, knobs)}
+    clock = SteppableClock(time.time(), speed, Pauses(file) if file else None)
+    return {**others, "clock": clock, "profile": choose(profile, knobs)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import Speed, StrategyName
+from dualstack.cli.cloud_options import Speed, StrategyName, pauses_option
 
 
 class ControllerNames(click.ParamType[tuple[str, ...]]):
@@ -111,6 +111,7 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     default=1.0,
     help="Seconds of cluster time in one second of wall time.",
 )
+@pauses_option
 @click.option(
     "--concurrent-syncs",
     type=click.IntRange(min=1),
@@ -139,17 +140,22 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--debug", is_flag=True, help="Log more.")
 def operator(
-    clock_origin: float, clock_speed: float, landscape: str, controllers: tuple[str, ...] | None, **options: Any
+    clock_origin: float,
+    clock_speed: float,
+    clock_pauses: Path | None,
+    landscape: str,
+    controllers: tuple[str, ...] | None,
+    **options: Any,
 ) -> None:
     """Watch Shoots and migrate those that request IPv6 to dual-stack; runs until SIGTERM or SIGINT."""
-    from dualstack.clock import ScaledClock
+    from dualstack.clock import Pauses, ScaledClock
     from dualstack.operator.assembly import OperatorOptions
     from dualstack.operator.landscape import controllers_of
     from dualstack.operator.process import run
 
     run(
         OperatorOptions(
-            clock=ScaledClock(origin=clock_origin, speed=clock_speed),
+            clock=ScaledClock(clock_origin, clock_speed, Pauses(clock_pauses) if clock_pauses else None),
             landscape=landscape,
             controllers=controllers_of(landscape, controllers),
             **options,

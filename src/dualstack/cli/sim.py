@@ -12,6 +12,7 @@ from dualstack.cli.cloud_options import (
     infrastructure_option,
     kubernetes_option,
     landscape_option,
+    pauses_option,
     simulated_world,
 )
 from dualstack.cli.live.options import snapshot_option
@@ -38,6 +39,7 @@ def sim() -> None:
 )
 @infrastructure_option()
 @kubernetes_option
+@pauses_option
 @simulated_world(speed=1.0)
 def serve(
     shoot: Path | None, nodes: int | None, landscape: str, infrastructure: str, snapshot: Path | None, **options: Any

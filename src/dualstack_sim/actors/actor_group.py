@@ -76,7 +76,7 @@ class ActorGroup:
                 self._task.result()
             if clock.now() > deadline:
                 raise NotAtRest(f"after {within:.0f} simulated seconds still waiting for {', '.join(waiting[:10])}")
-            await clock.sleep(2.0)
+            await clock.sleep(5.0)
 
 
 def _of_seed(seed: ActorContext, guests: Guests) -> list[Actor]:

@@ -121,6 +121,10 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     world = _World(options, platform, session)
     await world.serve(stack)
     actors = await stack.enter_async_context(world.actors())
+    # Stamps of a real API server are translated with the speed alone.
+    if isinstance(options.clock, SteppableClock) and options.kubernetes is None:
+        pausing = asyncio.create_task(options.clock.pause_while_busy())
+        stack.callback(pausing.cancel)
     await world.settle(actors)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dualstack-sim-")))
     return world.facts(folder)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
-from dualstack.clock import ScaledClock
+from dualstack.clock import Pauses, ScaledClock
 from dualstack_sim.steppable_clock import ClockFixed, SteppableClock
 
 
@@ -82,3 +83,52 @@ def test_invalid_speeds_and_steps_are_refused(value: float) -> None:
         clock.step(value)
     with pytest.raises(ValueError, match="must be 0 or more"):
         SteppableClock(time.time(), value)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> tuple[SteppableClock, ScaledClock]:
+    """The clock of a world at 1,000 seconds a second, and that of another process."""
+    file = tmp_path / "clock"
+    clock = SteppableClock(time.time(), 1000.0, Pauses(file))
+    return clock, ScaledClock(clock.formula_origin, clock.speed, Pauses(file))
+
+
+def _work(seconds: float) -> None:
+    """Keep the event loop busy."""
+    time.sleep(seconds)
+
+
+async def test_r3_the_clock_stands_still_in_every_process_while_the_world_is_busy(
+    shared: tuple[SteppableClock, ScaledClock],
+) -> None:
+    clock, other = shared
+    pausing = asyncio.create_task(clock.pause_while_busy())
+    await clock.sleep(1.0)
+    before = clock.now()
+    _work(0.2)  # for what would be 200 seconds
+    assert before <= clock.now() == other.now() <= before + 20.0
+    clock.set_speed(500.0)
+    other = ScaledClock(clock.formula_origin, clock.speed, other.pauses)
+    await clock.sleep(50.0)
+    assert clock.now() >= before + 50.0
+    earlier, there, later = clock.now(), other.now(), clock.now()
+    assert earlier - 0.01 <= there <= later + 0.01
+    pausing.cancel()
+
+
+async def test_r3_no_sleeper_of_another_process_wakes_while_the_clock_stands_still(
+    shared: tuple[SteppableClock, ScaledClock],
+) -> None:
+    clock, other = shared
+    pauses = clock.pauses
+    assert pauses is not None
+    start = clock.now()
+    pauses.limit = start + 5.0
+    sleeper = asyncio.create_task(other.sleep(10.0))
+    await asyncio.sleep(0.05)
+    assert not sleeper.done()
+    assert other.now() == pauses.limit
+    pausing = asyncio.create_task(clock.pause_while_busy())
+    await sleeper
+    assert other.now() >= start + 10.0
+    pausing.cancel()

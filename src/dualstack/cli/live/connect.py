@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from dualstack.cli.live.landscape import Landscape, read_landscape
 from dualstack.cli.live.options import Target
-from dualstack.clock import Clock, ScaledClock
+from dualstack.clock import Clock
 from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
 from dualstack.gce.errors import PermissionDenied, Transient, Unauthenticated
@@ -52,7 +52,7 @@ async def connected(target: Target, recorder: Recorder | None = None) -> AsyncIt
     """
     if target.end_with_stdin:
         exit_when_stdin_closes(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    clock = ScaledClock(target.clock_origin, target.clock_speed)
+    clock = target.clock
     stated = Stated(target.project, target.cluster_name, target.pod_cidr, target.service_cidr)
     async with AsyncExitStack() as stack:
         if target.snapshot is not None:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from dualstack.cli.cloud_options import Speed
+from dualstack.cli.cloud_options import Speed, pauses_option
+
+if TYPE_CHECKING:
+    from dualstack.clock import ScaledClock
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,11 +35,20 @@ class Target:
     service_cidr: str = ""
     clock_origin: float = 0.0
     clock_speed: float = 1.0
+    clock_pauses: Path | None = None
     end_with_stdin: bool = False
     snapshot: Path | None = None
     garden_kubeconfig: Path | None = None
     shoot: str = ""
     seed_kubeconfig: Path | None = None
+
+    @property
+    def clock(self) -> ScaledClock:
+        """The clock of the cluster: the wall clock, unless the cluster is simulated."""
+        from dualstack.clock import Pauses, ScaledClock
+
+        pauses = Pauses(self.clock_pauses) if self.clock_pauses else None
+        return ScaledClock(self.clock_origin, self.clock_speed, pauses)
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Target:
@@ -71,6 +83,7 @@ def google_options(command: Command) -> Command:
         ),
         click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
         click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
+        pauses_option,
     )
 
 

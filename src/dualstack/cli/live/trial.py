@@ -16,7 +16,7 @@ from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import credentials_of
 from dualstack.cli.live.options import Target
 from dualstack.cli.words import wrapped
-from dualstack.clock import Clock, ScaledClock
+from dualstack.clock import Clock
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import print_out
 from dualstack.trial.cleanup import Cleanup, find_trials
@@ -72,7 +72,7 @@ def run_trial(
         return
     if not target.project:
         raise InvalidInput("--project is required")
-    clock = ScaledClock(target.clock_origin, target.clock_speed)
+    clock = target.clock
     project = _Project(target, clock, quiet)
     if cleanup:
         asyncio.run(_clean_up(project, yes=yes))

@@ -19,7 +19,6 @@ import msgspec
 from dualstack.cli.rehearsal.display import nodes_at_once, typical_duration
 from dualstack.cli.rehearsal.record import FORWARD
 from dualstack.cli.rehearsal.world import WorldAddress
-from dualstack.clock import ScaledClock
 from dualstack.gardener.model.shoot import ShootView
 
 REQUEST = 0.5
@@ -51,20 +50,20 @@ LONGEST = 3600.0
 
 @dataclass(slots=True)
 class Pace:
-    """The speed of the clock, and the wall seconds that requests took."""
+    """The speed of the clock, and the simulated seconds that requests took."""
 
     requested: float
     speed: float
     _samples: list[float] = field(default_factory=list)
 
-    def note(self, wall_seconds: float) -> None:
-        """Add the duration of one small request during the run."""
-        self._samples.append(wall_seconds)
+    def note(self, seconds: float) -> None:
+        """Add the simulated duration of one small request during the run."""
+        self._samples.append(seconds)
 
     @property
     def request_seconds(self) -> float:
         """Simulated seconds that a request took on average."""
-        return statistics.fmean(self._samples) * self.speed if self._samples else 0.0
+        return statistics.fmean(self._samples) if self._samples else 0.0
 
     @property
     def comparable(self) -> bool:
@@ -124,5 +123,5 @@ async def choose_speed(address: WorldAddress, requested: float) -> tuple[WorldAd
         fastest = max(SLOWEST, float(int(REQUEST / statistics.median(samples))))
         async with session.post(url, json={"speed": min(requested, fastest)}) as response:
             answer = msgspec.json.decode(await response.read())
-    clock = ScaledClock(origin=answer["origin"], speed=answer["speed"])
+    clock = replace(address.clock, origin=answer["origin"], speed=answer["speed"])
     return replace(address, clock=clock), Pace(requested, clock.speed)

@@ -15,6 +15,7 @@ import msgspec
 
 from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.rehearsal.world import WorldAddress
+from dualstack.clock import Pauses
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, decode
 
@@ -114,7 +115,8 @@ async def start_world(arguments: list[str], log: Path, nodes: int = 0) -> tuple[
 
     InvalidInput if it refuses the cluster.
     """
-    world = await Child.start("simulated world", ["sim", "serve", *arguments], log)
+    pauses = Pauses(log.with_suffix(".clock"))
+    world = await Child.start("simulated world", ["sim", "serve", *arguments, f"--clock-pauses={pauses.path}"], log)
     timeout = _START_SECONDS + _NODE_SECONDS * nodes
     try:
         line = await asyncio.wait_for(anext(world.lines(), b""), timeout)
@@ -129,7 +131,7 @@ async def start_world(arguments: list[str], log: Path, nodes: int = 0) -> tuple[
         if world.process.returncode == INVALID:
             raise InvalidInput(*world.refusals())
         raise world.ended()
-    return world, WorldAddress.parse(line)
+    return world, WorldAddress.parse(line, pauses)
 
 
 def operator_arguments(
@@ -146,8 +148,7 @@ def operator_arguments(
         "rollout": rollout,
         "prober-image": PROBER_IMAGE,
         "events": "-",
-        "clock-origin": repr(address.clock.origin),
-        "clock-speed": repr(address.clock.speed),
+        **address.clock_options(),
     }
     return ["operator", *(f"--{name}={value}" for name, value in options.items())]
 
@@ -158,8 +159,7 @@ async def run_command(name: str, arguments: list[str], address: WorldAddress, lo
         "kubeconfig": address.kubeconfig,
         "compute-endpoint": address.compute,
         "output": "json",
-        "clock-origin": repr(address.clock.origin),
-        "clock-speed": repr(address.clock.speed),
+        **address.clock_options(),
     }
     words = [name, *arguments, "--yes", *(f"--{option}={value}" for option, value in options.items())]
     child = await Child.start(f"command `dualstack {name}`", words, log)

@@ -36,6 +36,7 @@ from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
 from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, faults_since, traffic_since
 from dualstack.cli.rehearsal.world import RequestRefused, World, open_world
+from dualstack.cli.words import duration
 from dualstack.gardener.model.names import DECOYS
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.kube.interface import Unavailable
@@ -93,6 +94,11 @@ class Rehearsal:
             address, self._pace = await choose_speed(address, self._options.speed)
             if self._pace.speed < self._pace.requested:
                 self._display.say(f"The clock was {self._pace.describe()}.")
+            typical = typical_duration(FORWARD, self._shoot, sum(pool.minimum for pool in self._shoot.pools))
+            self._display.say(
+                f"The migration usually takes {duration(typical)}, "
+                f"which pass in {duration(typical / self._pace.speed)} or more."
+            )
             async with open_world(address, self._shoot) as world:
                 return await self._rehearse(server, world, started)
         finally:
@@ -306,9 +312,9 @@ class Rehearsal:
         while True:
             # A world that is busy answers late; if it has ended, its process says so.
             with contextlib.suppress(RequestRefused):
-                began = time.monotonic()
+                began = world.clock.now()
                 await world.control("/clock")
-                self._pace.note(time.monotonic() - began)
+                self._pace.note(world.clock.now() - began)
                 traffic = await world.control("/traffic?summary")
                 now = world.clock.now() - self._record.origin
                 self._display.refresh(self._record, traffic, now, remaining(self._record, self._shoot, now))

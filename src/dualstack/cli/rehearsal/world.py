@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from dualstack.clock import ScaledClock
+from dualstack.clock import Pauses, ScaledClock
 from dualstack.gardener.controllers.infrastructure.desired import Desired
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
@@ -46,8 +46,8 @@ class WorldAddress:
     left_out: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, line: bytes) -> WorldAddress:
-        """Read the line of JSON that `dualstack sim serve` prints."""
+    def parse(cls, line: bytes, pauses: Pauses | None = None) -> WorldAddress:
+        """Read the line of JSON that `dualstack sim serve` prints. pauses: those of its clock."""
         facts = msgspec.json.decode(line)
         return cls(
             compute=facts["computeEndpoint"],
@@ -55,9 +55,15 @@ class WorldAddress:
             kubeconfig=Path(facts["kubeconfig"]),
             seed_kubeconfig=Path(facts.get("seedKubeconfig", facts["kubeconfig"])),
             garden_kubeconfig=Path(facts.get("gardenKubeconfig", facts["kubeconfig"])),
-            clock=ScaledClock(origin=facts["clock"]["origin"], speed=facts["clock"]["speed"]),
+            clock=ScaledClock(facts["clock"]["origin"], facts["clock"]["speed"], pauses),
             left_out=tuple(facts.get("leftOut", ())),
         )
+
+    def clock_options(self) -> dict[str, object]:
+        """The options, without dashes, that give a command the clock of this world."""
+        clock = self.clock
+        pauses = {"clock-pauses": clock.pauses.path} if clock.pauses is not None else {}
+        return {"clock-origin": repr(clock.origin), "clock-speed": repr(clock.speed), **pauses}
 
     def garden(self) -> str:
         """The URL of the API server with the Shoots."""
