@@ -138,9 +138,12 @@ class DaemonSetController:
             return None
         hashed = template_hash(daemon_set["spec"]["template"])
         groups = self._group_pods(daemon_set, hashed)
-        await delete_pods(self._kube, self._pods, [*groups.surplus, *self._outdated_pods(daemon_set, groups)])
-        await self._create(daemon_set, groups.missing, hashed)
-        await self._publish(daemon_set, hashed)
+        deleted = [*groups.surplus, *self._outdated_pods(daemon_set, groups)]
+        if deleted or groups.missing:
+            await delete_pods(self._kube, self._pods, deleted)
+            await self._create(daemon_set, groups.missing, hashed)
+            groups = self._group_pods(daemon_set, hashed)
+        await self._publish(daemon_set, daemon_set_status(daemon_set, groups))
         return None
 
     def _group_pods(self, daemon_set: Manifest, hashed: str) -> PodGroups:
@@ -180,8 +183,7 @@ class DaemonSetController:
         except AlreadyExists:
             self._queue.add(key_of(daemon_set))  # the next ordinal gives another name
 
-    async def _publish(self, daemon_set: Manifest, hashed: str) -> None:
-        status = daemon_set_status(daemon_set, self._group_pods(daemon_set, hashed))
+    async def _publish(self, daemon_set: Manifest, status: dict[str, int]) -> None:
         live = daemon_set.get("status") or {}
         if all(live.get(name, 0) == value for name, value in status.items()):
             return
