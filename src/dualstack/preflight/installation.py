@@ -20,6 +20,9 @@ FIRST_DUAL_STACK = (1, 23)
 SERVICE_CIDRS = ((1, 31), (1, 32))
 """The versions with ServiceCIDR objects in beta (docs/reference/kubernetes.md#service-cidrs)."""
 
+AUTOSCALER_STATUS = "cluster-autoscaler-status"
+"""The ConfigMap that a cluster-autoscaler writes in the cluster, wherever it runs."""
+
 
 @Check(
     "kubernetes-version",
@@ -94,7 +97,7 @@ def cni_known(inventory: Inventory) -> Iterator[Problem]:
 )
 def cluster_autoscaler(inventory: Inventory) -> Iterator[Problem]:
     """The set of nodes should not change meanwhile (docs/reference/cut-over.md#pre-freeze)."""
-    status = [name for name, _ in _config(inventory) if name == "cluster-autoscaler-status"]
+    reports = any(name == AUTOSCALER_STATUS for name, _ in _config(inventory))
     running = [
         each
         for each in inventory.of("deployments")
@@ -103,8 +106,10 @@ def cluster_autoscaler(inventory: Inventory) -> Iterator[Problem]:
     for deployment in running:
         metadata = deployment["metadata"]
         yield Problem(f"Deployment {metadata.get('namespace', 'default')}/{metadata['name']}", "it is deployed")
-    if status and not running:
-        yield Problem(f"ConfigMap kube-system/{status[0]}", "a cluster-autoscaler outside of the cluster writes it")
+    if reports and not running:
+        yield Problem(
+            f"ConfigMap kube-system/{AUTOSCALER_STATUS}", "a cluster-autoscaler outside of the cluster writes it"
+        )
 
 
 @Check(

@@ -37,6 +37,10 @@ def tcp(*ports: str) -> Resource:
     return {"IPProtocol": "tcp", "ports": list(ports)}
 
 
+def denying(*ports: str) -> Resource:
+    return rule(name="no", allowed=None, denied=[tcp(*ports)])
+
+
 def effective(*policies: Resource, rules: tuple[Resource, ...] = (), order: str = "") -> Inventory:
     """The firewalls of the nodes of one pool, and whether policies of the network come first."""
     (network,) = INVENTORY.of("network")
@@ -90,6 +94,9 @@ SSH = "it allows tcp 22 from ::/0 to the nodes"
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")]))), []),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")], priority=1001))), [SSH]),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[{"IPProtocol": "udp"}], priority=1))), [SSH]),
+        (effective(rules=(rule(allowed=[tcp()]), denying("0-65535"))), []),
+        (effective(rules=(rule(allowed=[tcp()]), denying("0-65534"))), ["it allows tcp from ::/0 to the nodes"]),
+        (effective(rules=(rule(allowed=[tcp()]), denying("1-65535"))), ["it allows tcp from ::/0 to the nodes"]),
         (effective(policy(of_policy("deny", 5)), rules=(rule(),)), []),
         (effective(policy(of_policy("deny", 5), kind="NETWORK"), rules=(rule(),)), [SSH]),
         (effective(policy(of_policy("deny", 5), kind="NETWORK"), rules=(rule(),), order="BEFORE_CLASSIC_FIREWALL"), []),
@@ -128,6 +135,8 @@ def test_an_exposed_pool_is_named_where_others_are_not_and_each_policy_has_its_c
     answers = [{"pool": pool, "firewallPolicys": [each]} for pool, each in (("a", open_), ("b", closed))]
     (found,) = findings(with_answer("effective firewalls", answers), "ipv6-exposure")
     assert found.evidence == "its rule 7 allows all from ::/0 to pool a"
+    two = with_answer("effective firewalls", [{**answers[0], "pool": "c"}, *answers])
+    assert findings(two, "ipv6-exposure")[0].evidence == "its rule 7 allows all from ::/0 to pools a, c"
     assert found.fix == (
         "gcloud compute network-firewall-policies rules describe 7 --firewall-policy base "
         "--firewall-policy-region europe-west1 --project p"
