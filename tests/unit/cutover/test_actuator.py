@@ -27,7 +27,7 @@ from dualstack.plan.steps import (
     Transition,
 )
 from tests.support.memory_platform import CLUSTER, NODES, node, pod_cidr
-from tests.unit.cutover.clouds import NETWORK, RANGE, SUBNET, ZONE, Parts, alias, instance
+from tests.unit.cutover.clouds import NETWORK, RANGE, SUBNET, ZONE, Cloud, Parts, alias, instance
 
 VM = f"{ZONE}/instances/worker-0"
 NIC = f"{VM}/updateNetworkInterface"
@@ -295,3 +295,22 @@ async def test_a_step_that_it_does_not_know_is_refused() -> None:
     with pytest.raises(GateFailed, match="step gate-ready is not implemented by CloudActuator"):
         await performed(parts, READY)
     assert parts.compute.changes == []
+
+
+async def test_the_first_change_of_a_step_is_the_end_of_its_first_operation() -> None:
+    parts = Parts()
+
+    class OneAfterAnother(Cloud):
+        async def delete(self, path: str) -> bool:
+            deleted = await super().delete(path)
+            parts.clock.time += 10.0
+            return deleted
+
+    parts.compute = OneAfterAnother(parts.compute.resources)
+    actuator, began = parts.actuator(), parts.clock.now()
+    await actuator.observe()
+    await actuator.perform(DeleteRoutes(tuple(f"kubernetes-uid-{name}" for name in NODES)))
+    assert parts.clock.now() == began + 30.0
+    assert actuator.first_change() == began + 10.0
+    await actuator.perform(SetOverlapFlag())
+    assert actuator.first_change() == began + 30.0

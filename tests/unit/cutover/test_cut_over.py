@@ -118,6 +118,16 @@ async def test_p30_where_aliases_are_refused_every_route_stays_and_no_range_is_l
     assert refused.value.retry_after is None
 
 
+async def test_p25_a_node_that_gets_no_alias_returns_a_compressed_cut_over_to_routes_without_the_flag() -> None:
+    parts = Parts()
+    parts.compute.refusals[f"PATCH {ZONE}/instances/{NODES[1]}/updateNetworkInterface"] = [denied()] * 100
+    with pytest.raises(Invalid):
+        await cut_over(parts).forward(COMPRESSED)
+    assert routes(parts) == ROUTES
+    assert [parts.aliases(name) for name in NODES] == [[], [], []]
+    assert not any(body.get("allowSubnetCidrRoutesOverlap") for body in parts.compute.bodies)
+
+
 class TooLarge(MemoryPlatform):
     """A node that reports a network problem as long as any VM has an alias, as above the limits of hybrid subnets."""
 

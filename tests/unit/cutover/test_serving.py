@@ -9,11 +9,12 @@ import pytest
 
 from dualstack.cutover.run import run_cutover
 from dualstack.gce.errors import Invalid
+from dualstack.model.errors import GateFailed
 from dualstack.model.events import AnyEvent, StepFinished
 from dualstack.plan.facts import CutoverFacts, SubnetFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Transition
-from dualstack.plan.strategies.serve import serve
+from dualstack.plan.strategies.serve import refusal, serve
 from tests.support.cluster_facts import PODS, RANGE, alias, at_rest
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster
 
@@ -67,6 +68,17 @@ async def test_the_last_refusal_is_the_error_when_no_round_helps() -> None:
     with pytest.raises(Invalid, match=f"denied {SETTINGS.attempts}$"):
         await serve_all(cluster, sacrifice=False)
     assert cluster.at == [1000.0 + sum(PAUSES[:rounds]) for rounds in range(SETTINGS.attempts)]
+
+
+async def test_where_every_way_was_refused_before_the_error_says_so() -> None:
+    cluster = Refusing(without_a_route())
+    refused = frozenset({refusal("restore-routes", cluster.facts)})
+    once, events = replace(SETTINGS, attempts=1), list[AnyEvent]()
+    with pytest.raises(GateFailed, match="every way to serve the unreachable nodes was refused"):
+        await run_cutover(
+            cluster, serve(sacrifice=False), once, cluster.clock, events.append, "shoot--foo--bar", refused=refused
+        )
+    assert cluster.at == []
 
 
 async def test_one_attempt_is_one_round() -> None:
