@@ -93,6 +93,8 @@ def normal(value: Any) -> Any:
         text = re.sub(r"too old resource version: \d+ \(\d+\)", "too old resource version: N", text)
         text = re.sub(r"in record \(\d+\)", "in record (N)", text)
         text = re.sub(r"(current: |100\.)[0-9.]+", r"\1N", text)  # versions and allocated addresses
+        text = re.sub(r"\b([Gg]enerated-)[a-z0-9]{5}\b", r"\1N", text)
+        text = re.sub(r"^\d+s$", "AGE", text)
         return re.sub(r'(patch: )?Invalid value: "\{.*\}": ', r"\1Invalid value: OBJECT: ", text)
     return value
 

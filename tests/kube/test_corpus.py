@@ -11,6 +11,7 @@ from tests.kube import corpus
 from tests.kube.cluster import Cluster
 from tests.kube.conftest import SERVICES
 from tests.kube.corpus_lifecycle import LIFECYCLE
+from tests.kube.corpus_objects import SINGLE_TYPES
 from tests.kube.corpus_reading import READING
 from tests.kube.servers import answers_of_cluster, answers_of_simulation
 
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 PAGE = Path(__file__).parents[2] / "docs" / "simulated-kubernetes.md"
 
 
-REQUESTS = (*corpus.REQUESTS, *READING, *LIFECYCLE)
+REQUESTS = (*corpus.REQUESTS, *READING, *LIFECYCLE, *SINGLE_TYPES)
 
 
 def listed() -> set[str]:

@@ -94,7 +94,6 @@ class ServiceAddresses:
         if before is not None:
             _follow_address(before, spec)
             _carry_over(before, spec)
-            _check_primary_family(before, spec, faults)
             if _same_request(before, spec):
                 # A PreferDualStack Service does not change with the families of the cluster.
                 return new
@@ -219,13 +218,6 @@ def _carry_over(old: Spec, new: Spec) -> None:
     for name in ("ipFamilyPolicy", "ipFamilies"):
         if not new.get(name) and old.get(name):
             new[name] = copy(old[name])
-
-
-def _check_primary_family(old: Spec, new: Spec, faults: Faults) -> None:
-    """The primary family is immutable. The server validates the primary address."""
-    families, wanted = old.get("ipFamilies") or [], new.get("ipFamilies") or []
-    if families and wanted and families[0] != wanted[0] and not (_is_headless(old) and _is_headless(new)):
-        raise faults.refuse(invalid_value("spec.ipFamilies[0]", f'"{wanted[0]}"', "may not change once set"))
 
 
 def _same_request(old: Spec, new: Spec) -> bool:

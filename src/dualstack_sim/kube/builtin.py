@@ -174,6 +174,8 @@ _CLUSTER_SERVICES = (
     ResourceType(
         "networking.k8s.io", ("v1",), "Ingress", "ingresses", short_names=("ing",), has_status=True, generation="spec"
     ),
+    ResourceType("networking.k8s.io", ("v1",), "IPAddress", "ipaddresses", False, short_names=("ip",)),
+    ResourceType("networking.k8s.io", ("v1",), "ServiceCIDR", "servicecidrs", False, has_status=True),
     ResourceType("networking.k8s.io", ("v1",), "IngressClass", "ingressclasses", False, generation="spec"),
     ResourceType("rbac.authorization.k8s.io", ("v1",), "Role", "roles"),
     ResourceType("rbac.authorization.k8s.io", ("v1",), "RoleBinding", "rolebindings"),

@@ -78,7 +78,7 @@ def read(type_name: str, tree: Mapping[str, Any], faults: list[str]) -> dict[str
 def read_metadata(metadata: Any, faults: list[str]) -> dict[str, Any]:
     """The metadata of a custom resource, as `read`."""
     if not isinstance(metadata, dict):
-        raise WrongType(f"json: cannot unmarshal {_json_word(metadata)} into Go value of type v1.ObjectMeta")
+        raise WrongType(f"json: cannot unmarshal {json_word(metadata)} into Go value of type v1.ObjectMeta")
     return _Reader(faults).message(_METADATA, metadata, "metadata", ("metadata",), top=False)
 
 
@@ -158,7 +158,7 @@ class _Where:
         one = self._go_type()
         go_type = (f"[]{one}" if self.field.list else f"map[string]{one}") if whole else one
         place = f"{self.type_name.rpartition('.')[2]}.{'.'.join(self.names)}"
-        return WrongType(f"json: cannot unmarshal {_json_word(value)} into Go struct field {place} of type {go_type}")
+        return WrongType(f"json: cannot unmarshal {json_word(value)} into Go struct field {place} of type {go_type}")
 
     def _go_type(self) -> str:
         form = self.field.form
@@ -177,7 +177,8 @@ _OPAQUE = frozenset(
 )
 
 
-def _json_word(value: Any) -> str:
+def json_word(value: Any) -> str:
+    """What Go calls a JSON value in an error."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):

@@ -89,7 +89,32 @@ def _node(node: Tree) -> Tree:
         spec = {**spec, "podCIDRs": [single]}
     elif several and not single:
         spec = {**spec, "podCIDR": several[0]}
-    return {**node, "spec": spec}
+    return {**node, "spec": spec, "status": _node_status(node.get("status"))}
+
+
+_NODE_INFO = dict.fromkeys(
+    (
+        *("machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion"),
+        *("kubeletVersion", "kubeProxyVersion", "operatingSystem", "architecture"),
+    ),
+    "",
+)
+
+
+def _node_status(status: Tree | None) -> Tree:
+    """Fields that Go writes also when they are empty."""
+    result = _with_defaults(status, daemonEndpoints={"kubeletEndpoint": {"Port": 0}})
+    result = {**result, "nodeInfo": _with_defaults(result.get("nodeInfo"), **_NODE_INFO)}
+    if not result.get("conditions"):
+        return result
+    times = ("lastHeartbeatTime", "lastTransitionTime")
+    return {**result, "conditions": [dict.fromkeys(times) | each for each in result["conditions"]]}
+
+
+def _event(event: Tree) -> Tree:
+    """Fields that Go writes also when they are empty."""
+    empty: Tree = {"reportingComponent": "", "reportingInstance": "", "source": {}}
+    return {**dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")), **empty, **event}
 
 
 def _deployment(deployment: Tree) -> Tree:
@@ -181,6 +206,7 @@ def _secret(secret: Tree) -> Tree:
 
 
 _DEFAULTS: dict[tuple[str, str], Callable[[Tree], Tree]] = {
+    ("", "events"): _event,
     ("", "namespaces"): _namespace,
     ("", "nodes"): _node,
     ("", "pods"): _pod,

@@ -150,7 +150,8 @@ class DeleteOptions:
 
 
 def delete_options(body: dict[str, Any], query: dict[str, str]) -> DeleteOptions:
-    """The options from body and query; 400 and 422 for invalid values."""
+    """The options from the body, or from the query if there is none; 400 and 422 for invalid values."""
+    query = {} if body else query
     grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     if grace is not None:
         try:

@@ -13,9 +13,10 @@ from typing import Any
 import jsonpatch
 from jsonpointer import JsonPointer, JsonPointerException
 
+from dualstack_sim.kube.decoding import json_word
 from dualstack_sim.kube.merging import BUILT_IN, DEFAULT, MergeSchema
 from dualstack_sim.kube.objects import copied
-from dualstack_sim.kube.status import bad_request, unprocessable
+from dualstack_sim.kube.status import StatusError, bad_request, unprocessable
 from dualstack_sim.kube.types import ResourceType
 
 JSON_PATCH = "application/json-patch+json"
@@ -85,13 +86,16 @@ def _operations(patch: Any) -> list[dict[str, Any]]:
         why = "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
         raise bad_request(f"error decoding patch: {why}")
     for operation in patch:
-        if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise bad_request("invalid JSON patch: each operation needs op and path")
+        if not isinstance(operation, dict):
+            why = f"json: cannot unmarshal {json_word(operation)} into Go value of type handlers.jsonPatchOp"
+            raise bad_request(f"error decoding patch: {why}")
+        if not isinstance(operation.get("path"), str):
+            raise unprocessable()
         verb = operation.get("op")
         if verb not in ("add", "remove", "replace", "test", "copy", "move"):
             raise unprocessable()
         if verb in ("copy", "move") and not isinstance(operation.get("from"), str):
-            raise bad_request(f"invalid JSON patch: {verb} needs from")
+            raise unprocessable()
     return patch
 
 
@@ -104,7 +108,7 @@ _ORDER = "$setElementOrder/"
 def strategic_merge(target: Any, patch: Any, schema: MergeSchema) -> Any:
     """`target` after a strategic merge patch. 400 for an unknown directive or a body of the wrong shape."""
     if not isinstance(patch, dict):
-        raise bad_request("a strategic merge patch must be an object")
+        raise bad_request(f"json: cannot unmarshal {json_word(patch)} into Go value of type map[string]interface {{}}")
     return _merge_object(target if isinstance(target, dict) else {}, patch, schema)
 
 
@@ -165,9 +169,36 @@ def _merge_field(
     elif isinstance(value, list) and (schema.key or schema.values):
         items = current if isinstance(current, list) else []
         result = _merge_keyed(items, value, schema) if schema.key else _merge_values(items, value)
-        merged[key] = _ordered(result, order, schema) if order else result
+        merged[key] = _ordered(result, order, schema) if order else _interleaved(items, value, result, schema.key)
     else:
         merged[key] = _without_directives(value)
+
+
+def _interleaved(items: list[Any], patch: list[Any], result: list[Any], key: str | None) -> list[Any]:
+    """`result` in upstream's order for a patch without an order: what it names as in the patch, the rest as before,
+    and of two elements that were there the former first; else what the patch names first."""
+
+    def name(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, dict) else item
+
+    before, named = [name(item) for item in items], [name(entry) for entry in patch]
+    left = [item for item in result if name(item) not in named]
+    right = sorted((item for item in result if name(item) in named), key=lambda item: named.index(name(item)))
+    merged = []
+    while left and right:
+        both = name(left[0]) in before and name(right[0]) in before
+        is_left = both and before.index(name(left[0])) < before.index(name(right[0]))
+        merged.append((left if is_left else right).pop(0))
+    return [*merged, *left, *right]
+
+
+def go_map(value: Any) -> str:
+    """A tree as Go prints it in an error."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{name}:{go_map(value[name])}' for name in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_map, value))}]"
+    return "<nil>" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _merge_values(items: list[Any], patch: list[Any]) -> list[Any]:
@@ -180,8 +211,12 @@ def _merge_keyed(items: list[Any], patch: list[Any], schema: MergeSchema) -> lis
         return [_without_directives(entry) for entry in patch if entry.get(_PATCH) is None]
     result = list(items)
     for entry in patch:
-        if not isinstance(entry, dict) or key not in entry:
-            raise bad_request(f"map: {entry} does not contain declared merge key: {key}")
+        if not isinstance(entry, dict):
+            raise bad_request(f"the list merges by {key}, and {entry!r} is no object")
+        if key not in entry:
+            raise StatusError(500, "", f"map: {go_map(entry)} does not contain declared merge key: {key}")
+        if entry.get(_PATCH) not in (None, "delete", "merge", "replace"):
+            raise StatusError(500, "", f"unknown patch type: {entry[_PATCH]} in map: {go_map(entry)}")
         position = next((at for at, item in enumerate(result) if item.get(key) == entry[key]), None)
         if entry.get(_PATCH) == "delete":
             result = [item for item in result if item.get(key) != entry[key]]

@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.kube.decoding import known_type, read, read_metadata
-from dualstack_sim.kube.objects import copied
-from dualstack_sim.kube.status import StatusError, bad_request, forbidden_value, invalid
+from dualstack_sim.kube.objects import copied, lookup
+from dualstack_sim.kube.status import StatusError, bad_request, forbidden_value, invalid, invalid_value
 from dualstack_sim.kube.types import ResourceType
 
 Operation = Literal["CREATE", "UPDATE"]
@@ -60,15 +60,27 @@ def decode_body(resource: ResourceType, version: str, body: Any, faults: list[st
         raise bad_request(f"the object provided is not a JSON object but a {type(body).__name__}")
     expected = resource.api_version(version)
     for field, value in (("apiVersion", expected), ("kind", resource.kind)):
-        given = body.get(field)
-        if given is None and resource.custom:
-            raise bad_request(f"Object '{field[0].upper()}{field[1:]}' is missing in the request body")
-        if given not in (None, value):
-            raise bad_request(f"{field} in the data ({given}) does not match the expected {field} ({value})")
+        if body.get(field) not in (None, value):
+            raise _wrong_type(resource, version, body, field, value)
     layout = None if resource.custom else known_type(expected, resource.kind)
     tidy = _custom(resource, version, body, faults) if layout is None else read(layout, body, faults)
     rest = {key: value for key, value in tidy.items() if key not in ("apiVersion", "kind", "metadata")}
     return {"apiVersion": expected, "kind": resource.kind, "metadata": tidy.get("metadata") or {}, **rest}
+
+
+def _wrong_type(resource: ResourceType, version: str, body: Tree, field: str, expected: str) -> StatusError:
+    """400 for an object of another built-in type, 422 for one of another custom type."""
+    api_version, kind = (str(body.get(name) or "") for name in ("apiVersion", "kind"))
+    kind = kind or resource.kind
+    if resource.custom:
+        cause = invalid_value(field, f'"{body[field]}"', f"must be {expected}")
+        return invalid(resource.group, kind, lookup(body, ("metadata", "name"), ""), [cause])
+    given = (api_version or resource.api_version(version)).rpartition("/")[2]
+    why = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+    if known_type(api_version, kind) is not None:
+        internal = resource.group.partition(".")[0] or "core"
+        why = f"converting ({given}.{kind}) to ({internal}.{resource.kind}): unknown conversion"
+    return bad_request(f'{kind} in version "{given}" cannot be handled as a {resource.kind}: {why}')
 
 
 def _custom(resource: ResourceType, version: str, body: Tree, faults: list[str]) -> Tree:

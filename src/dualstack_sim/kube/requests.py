@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from dualstack_sim.kube.decoding import VALIDATIONS, FieldCheck
+from dualstack_sim.kube.decoding import VALIDATIONS, FieldCheck, json_word
 from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
 from dualstack_sim.kube.selectors import Predicate, both, field_predicate, label_predicate
@@ -24,7 +25,7 @@ from dualstack_sim.kube.status import (
     unsupported_media_type,
     unsupported_value,
 )
-from dualstack_sim.kube.types import Registry
+from dualstack_sim.kube.types import Registry, ResourceType
 from dualstack_sim.kube.writes import Target, WriteOptions
 
 JSON = "application/json"
@@ -101,6 +102,18 @@ def accepts_json(accept: str) -> bool:
     return any(media_type in (JSON, "application/*", "*/*") for media_type, _ in media_ranges(accept))
 
 
+def check_accept(target: Target, accept: str) -> None:
+    """406 for the reader of a built-in type that accepts no form of it, whatever the object. Custom types: later."""
+    usable = (JSON, YAML, PROTOBUF, "*/*", "application/*", "")
+    if target.resource.custom or any(media_type in usable for media_type, _ in media_ranges(accept)):
+        return
+    offered = [JSON, YAML, PROTOBUF]
+    if not target.name:
+        offered += [f"{JSON};stream=watch", f"{PROTOBUF};stream=watch"]
+    text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(offered)}"
+    raise StatusError(406, "NotAcceptable", text, {})
+
+
 def parse_body(data: bytes, media_type: str) -> Any:
     """The value in a body; 400 if it cannot be decoded, 415 if the server does not support `media_type`."""
     if media_type in (JSON, "") or media_type.endswith("+json"):
@@ -112,11 +125,39 @@ def parse_body(data: bytes, media_type: str) -> Any:
     raise unsupported_media_type((JSON, YAML, PROTOBUF))
 
 
+def parse_object(data: bytes, media_type: str, resource: ResourceType) -> Any:
+    """The object in the body of a create or an update; 400 if it is none, 415."""
+    try:
+        body = parse_body(data, media_type)
+    except StatusError as error:
+        raise _unrecognized(resource, error.message, data) if error.code == 400 else error from None
+    if not isinstance(body, dict):
+        target = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+        why = f"json: cannot unmarshal {json_word(body)} into Go value of type {target}"
+        raise _unrecognized(resource, f"{_NO_KIND}{why}", data)
+    for field, name in (("kind", "Kind"), ("apiVersion", "apiVersion")) if resource.custom else ():
+        if not body.get(field):
+            raise _unrecognized(resource, f"Object '{name}' is missing in '{data.decode()}'", data)
+    return body
+
+
+_NO_KIND = "couldn't get version/kind; json parse error: "
+_SHOWN = 30
+"""Bytes of a body that an error shows."""
+
+
+def _unrecognized(resource: ResourceType, why: str, data: bytes) -> StatusError:
+    start = data[:_SHOWN].decode(errors="replace") if data.startswith(b"{") else data[:_SHOWN].hex()
+    shown = f"{start} ..." if len(data) > _SHOWN else start or "<empty>"
+    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why} ({shown})")
+
+
 def _json(data: bytes) -> Any:
     try:
         return decoded(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
+        why = "unexpected end of JSON input" if "truncated" in str(error) else str(error)
+        raise bad_request(f"{_NO_KIND}{why}") from None
 
 
 def _yaml(data: bytes) -> Any:
@@ -184,7 +225,7 @@ def int_parameter(query: Mapping[str, str], name: str) -> int | None:
     text = query.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit()):
+    if not re.fullmatch(r"-?[0-9]+", text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
     return int(text)
 

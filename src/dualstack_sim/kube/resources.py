@@ -18,11 +18,13 @@ from dualstack_sim.kube.requests import (
     accepted_form,
     accepts_json,
     bool_parameter,
+    check_accept,
     check_initial_events,
     check_match,
     int_parameter,
     media_type_of,
     parse_body,
+    parse_object,
     respond,
     selection,
     version_parameter,
@@ -86,6 +88,8 @@ class Resources:
         handler = handlers.get(http.method)
         if handler is None or ("get" not in target.resource.verbs and http.method != "POST"):
             raise method_not_allowed()
+        if http.method == "GET":
+            check_accept(target, http.headers.get("Accept", ""))
         return await handler(http, target)
 
     @staticmethod
@@ -102,8 +106,6 @@ class Resources:
     # --- reading ---
 
     async def _get(self, http: web.Request, target: Target) -> web.StreamResponse:
-        if bool_parameter(http.query, "watch"):
-            return await self._watch(http, target, f"metadata.name={target.name}")
         return self._respond_object(http, target, self._store.storage.existing(*target.location))
 
     async def _get_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
@@ -153,7 +155,7 @@ class Resources:
             target.resource,
             target.namespace,
             selects,
-            int_parameter(query, "limit") or 0,
+            max(int_parameter(query, "limit") or 0, 0),
             query.get("continue", ""),
         )
         return self._respond_list(http, target, page, form, media_type)
@@ -183,14 +185,13 @@ class Resources:
         if form == "metadata":
             items = b",".join(encoded(stored.partial_metadata()) for stored in page.objects)
             return respond(_list_document("PartialObjectMetadataList", "meta.k8s.io/v1", metadata, items))
-        items = b",".join([stored.encoded(target.api_version) for stored in page.objects])
+        untyped = b"" if target.resource.custom else _type_of(target)
+        items = b",".join([_without(untyped, stored.encoded(target.api_version)) for stored in page.objects])
         document = _list_document(target.resource.list_kind, target.api_version, metadata, items)
         return respond(document, media_type)
 
-    async def _watch(self, http: web.Request, target: Target, only: str = "") -> web.StreamResponse:
-        query: Mapping[str, str] = http.query
-        if only:
-            query = {**query, "fieldSelector": only}
+    async def _watch(self, http: web.Request, target: Target) -> web.StreamResponse:
+        query = http.query
         check_initial_events(query, watch=True)
         accept = http.headers.get("Accept")
         form, media_type = accepted_form(accept)
@@ -215,11 +216,11 @@ class Resources:
     # --- writing ---
 
     @staticmethod
-    async def _body(http: web.Request) -> Any:
-        return parse_body(await http.read(), media_type_of(http.headers))
+    async def _body(http: web.Request, resource: ResourceType) -> Any:
+        return parse_object(await http.read(), media_type_of(http.headers), resource)
 
     async def _create(self, http: web.Request, target: Target) -> web.StreamResponse:
-        body, options = await self._body(http), write_options(http.query, "CreateOptions")
+        body, options = await self._body(http, target.resource), write_options(http.query, "CreateOptions")
         if target.resource.verbs == ("create",):
             return respond(review(target.resource, body), status=201)
         stored = self._store.writer.create(target, body, options)
@@ -228,7 +229,7 @@ class Resources:
     async def _update(self, http: web.Request, target: Target) -> web.StreamResponse:
         if http.method == "PATCH":
             raise method_not_allowed()
-        body, options = await self._body(http), write_options(http.query, "UpdateOptions")
+        body, options = await self._body(http, target.resource), write_options(http.query, "UpdateOptions")
         match target.subresource:
             case None | "status":
                 stored = self._store.writer.update(target, body, options)
@@ -262,7 +263,7 @@ class Resources:
                 raise method_not_allowed()
 
     async def _post_subresource(self, http: web.Request, target: Target) -> web.StreamResponse:
-        body = await self._body(http)
+        body = parse_body(await http.read(), media_type_of(http.headers))
         document = self._subresources.post(target, body, write_options(http.query, "CreateOptions"))
         if document is None:
             raise method_not_allowed()
@@ -301,6 +302,16 @@ class Resources:
 def _list_document(kind: str, api_version: str, metadata: dict[str, Any], items: bytes) -> bytes:
     head = encoded({"kind": kind, "apiVersion": api_version, "metadata": metadata})
     return b'%s,"items":[%s]}' % (head[:-1], items)
+
+
+def _type_of(target: Target) -> bytes:
+    """How an object of the type begins."""
+    return encoded({"apiVersion": target.api_version, "kind": target.resource.kind})[:-1] + b","
+
+
+def _without(head: bytes, item: bytes) -> bytes:
+    """An item of a list of a built-in type has no type of its own."""
+    return b"{" + item[len(head) :] if head and item.startswith(head) else item
 
 
 def _deleted(resource: ResourceType, stored: StoredObject) -> dict[str, Any]:

@@ -6,16 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dualstack_sim.kube.metadata import key_fault, value_fault
 from dualstack_sim.kube.objects import lookup
 from dualstack_sim.kube.status import StatusError, bad_request
 from dualstack_sim.kube.types import ResourceType
 
 Predicate = Callable[[dict[str, Any]], bool]
 """Whether an object is selected."""
-
-_SET = re.compile(r"^\s*([^\s!=<>(),]+)\s+(in|notin)\s*\(([^()]*)\)\s*$")
-_EQUALITY = re.compile(r"^\s*([^\s!=<>(),]+)\s*(==|=|!=)\s*([^\s!=<>(),]*)\s*$")
-_EXISTS = re.compile(r"^\s*(!?)\s*([^\s!=<>(),]+)\s*$")
 
 _ANY_TYPE = ("metadata.name", "metadata.namespace")
 _FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -64,48 +61,109 @@ _FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
-def _split_outside_parentheses(text: str) -> list[str]:
-    parts, depth, current = [], 0, ""
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
-        if letter == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += letter
-    parts.append(current)
-    return parts
+_TOKEN = re.compile(r"\s*(==|!=|[=!<>(),]|[^\s=!<>(),]+)")
+_END = ""
+_COMMA = ","
+_COMPARISONS = ("=", "==", "!=", "<", ">")
 
 
-def _bad_label_selector(text: str, part: str) -> StatusError:
-    return bad_request(f'unable to parse requirement: found "{part.strip()}" in label selector "{text}"')
+def _is_word(token: str) -> bool:
+    return bool(token) and token not in (*_COMPARISONS, "!", "(", ")", ",")
 
 
-def _label_requirement(text: str, part: str) -> Callable[[Mapping[str, str]], bool]:
-    if found := _SET.match(part):
-        key, operator, inner = found.groups()
-        values = frozenset(value.strip() for value in inner.split(","))
-        if operator == "in":
-            return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if found := _EQUALITY.match(part):
-        key, operator, value = found.groups()
-        if operator == "!=":
-            return lambda labels: labels.get(key) != value
-        return lambda labels: labels.get(key) == value
-    if found := _EXISTS.match(part):
-        absent, key = found.groups()
-        if absent:
-            return lambda labels: key not in labels
-        return lambda labels: key in labels
-    raise _bad_label_selector(text, part)
+class _LabelParser:
+    """Parses a label selector token by token, as the API server does: its errors name the token that does not fit."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = [*_TOKEN.findall(text), _END]
+
+    def requirements(self) -> list[Callable[[Mapping[str, str]], bool]]:
+        """400 if the text cannot be parsed."""
+        found = []
+        while self._tokens[0] != _END:
+            if self._tokens[0] != "!" and not _is_word(self._tokens[0]):
+                raise self._unexpected(self._tokens[0], "!, identifier, or 'end of string'", "")
+            found.append(self._requirement())
+            token = self._next()
+            if token == _END:
+                break
+            if token != _COMMA:
+                raise self._unexpected(token, "',' or 'end of string'", "")
+            if self._tokens[0] != "!" and not _is_word(self._tokens[0]):
+                raise self._unexpected(self._tokens[0], "identifier after ','", "")
+        return found
+
+    def _requirement(self) -> Callable[[Mapping[str, str]], bool]:
+        key = self._next()
+        if key == "!":
+            absent = self._word()
+            return lambda labels: absent not in labels
+        if why := key_fault(key):
+            raise bad_request(f'unable to parse requirement: <nil>: Invalid value: "{key}": {why}')
+        if self._tokens[0] in (_END, ","):
+            return lambda labels: key in labels
+        operator = self._next()
+        if operator in ("in", "notin"):
+            values, wanted = self._values(), operator == "in"
+            return lambda labels: (labels.get(key) in values) is wanted
+        if operator in ("<", ">"):
+            return _compared(key, operator, self._word())
+        if operator not in _COMPARISONS:
+            raise self._unexpected(operator, "in, notin, =, ==, !=, gt, lt")
+        value = "" if self._tokens[0] in (_END, _COMMA) else self._word()
+        if why := value_fault(value):
+            raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {why}')
+        equal = operator != "!="
+        return lambda labels: (labels.get(key) == value) is equal
+
+    def _values(self) -> frozenset[str]:
+        if (token := self._next()) != "(":
+            raise bad_request(f"unable to parse requirement: found '{token}' expected: '('")
+        values, last = set[str](), _COMMA
+        while (token := self._next()) != ")":
+            if token == _COMMA and last == _COMMA:
+                values.add("")
+            elif _is_word(token) and last == _COMMA:
+                values.add(token)
+            elif token != _COMMA:
+                raise self._unexpected(token, "',' or ')'" if last != _COMMA else "',', ')' or identifier")
+            last = token
+        return frozenset(values | {""} if last == _COMMA else values)
+
+    def _next(self) -> str:
+        return self._tokens.pop(0) if len(self._tokens) > 1 else _END
+
+    def _word(self) -> str:
+        token = self._next()
+        if not _is_word(token):
+            raise self._unexpected(token, "identifier")
+        return token
+
+    @staticmethod
+    def _unexpected(token: str, wanted: str, where: str = "unable to parse requirement: ") -> StatusError:
+        return bad_request(f"{where}found '{token}', expected: {wanted}")
+
+
+def _compared(key: str, operator: str, limit: str) -> Callable[[Mapping[str, str]], bool]:
+    """A label that is a number below or above `limit`."""
+    if not limit.removeprefix("-").isdigit():
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'unable to parse requirement: values[0]: Invalid value: "{limit}": {why}')
+
+    def holds(labels: Mapping[str, str]) -> bool:
+        value = labels.get(key, "")
+        if not value.removeprefix("-").isdigit():
+            return False
+        return int(value) < int(limit) if operator == "<" else int(value) > int(limit)
+
+    return holds
 
 
 def label_predicate(text: str) -> Predicate | None:
     """The predicate of a `labelSelector`; None if it selects everything. 400 if it cannot be parsed."""
     if not text.strip():
         return None
-    requirements = [_label_requirement(text, part) for part in _split_outside_parentheses(text)]
+    requirements = _LabelParser(text).requirements()
 
     def matches(manifest: dict[str, Any]) -> bool:
         labels = manifest["metadata"].get("labels") or {}
@@ -192,7 +250,7 @@ def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
         name = name.strip()
         if name not in allowed:
-            raise bad_request(f"field label not supported: {name}")
+            raise _unknown_field(resource, name)
         requirements.append((_field(name), operator != "!=", value.strip()))
     if len(requirements) == 1:
         (read, equal, wanted) = requirements[0]
@@ -202,6 +260,13 @@ def field_predicate(resource: ResourceType, text: str) -> Predicate | None:
         return all((read(manifest) == value) is equal for read, equal, value in requirements)
 
     return matches
+
+
+def _unknown_field(resource: ResourceType, name: str) -> StatusError:
+    if resource.custom or resource.key in _FIELDS:
+        return bad_request(f"field label not supported: {name}")
+    known = ", ".join(f'"{each}"' for each in _ANY_TYPE)
+    return bad_request(f'"{name}" is not a known field selector: only {known}')
 
 
 def both(first: Predicate | None, second: Predicate | None) -> Predicate | None:

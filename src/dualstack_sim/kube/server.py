@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from dualstack_sim.kube import discovery
+from dualstack_sim.kube.builtin import BUILTIN_TYPES
 from dualstack_sim.kube.kubectl import openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index
 from dualstack_sim.kube.objects import encoded
 from dualstack_sim.kube.requests import in_protobuf, media_ranges, resource_target, respond
@@ -24,6 +25,9 @@ _MAXIMUM_BODY = 3 * 1024 * 1024
 _OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
 STORE: web.AppKey[KubeStore] = web.AppKey("store", KubeStore)
+
+
+_BUILTIN_GROUPS = {each.group for each in BUILTIN_TYPES}
 
 
 class _Server:
@@ -56,6 +60,8 @@ class _Server:
         segments = http.path.strip("/").split("/")
         head, length = segments[0], len(segments)
         if (head == "api" and length > 2) or (head == "apis" and length > 3):
+            if head == "apis" and not self._serves(segments[1], segments[2]):
+                return _no_page()
             return await self._resources.handle(http, resource_target(self._store.registry, segments))
         if http.method not in ("GET", "HEAD"):
             raise method_not_allowed() if head in ("api", "apis") else unknown_path()
@@ -81,7 +87,11 @@ class _Server:
             case [""]:
                 return respond({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})
             case _:
-                return web.Response(status=404, text="404 page not found\n")
+                return _no_page()
+
+    def _serves(self, group: str, version: str) -> bool:
+        """Whether a server answers for the version: that of the built-in groups does for all of theirs."""
+        return group in _BUILTIN_GROUPS or bool(self._store.registry.in_version(group, version))
 
     @staticmethod
     def _found(document: dict[str, Any] | None) -> web.Response:
@@ -118,6 +128,10 @@ class _Server:
                 return self._found(openapi_v3(registry, "/".join(root)))
             case _:
                 raise unknown_path()
+
+
+def _no_page() -> web.Response:
+    return web.Response(status=404, text="404 page not found\n")
 
 
 def _wants_aggregated(accept: str) -> bool:

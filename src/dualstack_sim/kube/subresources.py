@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dualstack.clock import rfc3339
-from dualstack_sim.kube.decoding import WrongType, body_refusal, known_type, read
+from dualstack_sim.kube.decoding import WrongType, body_refusal, known_type, patch_refusal, read
 from dualstack_sim.kube.deletion import delete_options
 from dualstack_sim.kube.objects import StoredObject, encoded, lookup, replaced
 from dualstack_sim.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch, json_patch, merge_patch
@@ -22,7 +22,7 @@ from dualstack_sim.kube.status import (
 from dualstack_sim.kube.storage import Storage
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.kube.types import ResourceType, ScalePaths
-from dualstack_sim.kube.writes import Target, WriteOptions, Writer
+from dualstack_sim.kube.writes import Refusal, Target, WriteOptions, Writer
 
 
 def scale_of(resource: ResourceType, stored: StoredObject) -> dict[str, Any]:
@@ -58,15 +58,17 @@ class Scales:
     def get(self, target: Target) -> dict[str, Any]:
         return scale_of(target.resource, self._storage.existing(*target.location))
 
-    def put(self, target: Target, body: Any, options: WriteOptions) -> dict[str, Any]:
-        """Set the replicas from the Scale `body`; 409 if its resourceVersion is not current."""
+    def put(self, target: Target, body: Any, options: WriteOptions, refuse: Refusal | None = None) -> dict[str, Any]:
+        """Set the replicas from the Scale `body`; 409 if its resourceVersion is not current.
+
+        refuse: makes the error for a body that is no Scale; by default 400.
+        """
+        _check_types("autoscaling/v1", "Scale", body, refuse)
         stored = self._storage.existing(*target.location)
         paths = _paths(target.resource)
         if (given := lookup(body, ("metadata", "name"), target.name)) != target.name:
             raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({target.name})")
         replicas = lookup(body, ("spec", "replicas"), 0)
-        if not isinstance(replicas, int) or isinstance(replicas, bool):
-            raise bad_request(f"Scale.spec.replicas must be an integer, not {replicas!r}")
         if replicas < 0:
             cause = invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0")
             raise invalid("autoscaling", "Scale", target.name, [cause])
@@ -83,7 +85,8 @@ class Scales:
         if patch.media_type not in (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH):
             raise unsupported_patch(target.resource.custom, (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH))
         change = json_patch if patch.media_type == JSON_PATCH else merge_patch
-        return self.put(target, change(self.get(target), patch.body), options)
+        body = change(self.get(target), patch.body)
+        return self.put(target, body, options, lambda why: patch_refusal(why, encoded(body).decode()))
 
 
 _SHORTEST, _LONGEST = 600, 1 << 32
@@ -182,13 +185,12 @@ def review(resource: ResourceType, body: Any) -> dict[str, Any]:
     return {**body, "kind": resource.kind, "apiVersion": resource.api_version(), "status": status}
 
 
-def _check_types(api_version: str, kind: str, body: dict[str, Any]) -> None:
-    """400 for a field of another type than that of this kind."""
-    layout, version = known_type(api_version, kind), api_version.rpartition("/")[2]
+def _check_types(api_version: str, kind: str, body: dict[str, Any], refuse: Refusal | None = None) -> None:
+    """400, or what `refuse` makes, for a field of another type than that of this kind."""
     try:
-        read(layout or "", body, [])
+        read(known_type(api_version, kind) or "", body, [])
     except WrongType as error:
-        raise body_refusal(kind, version)(str(error)) from None
+        raise (refuse or body_refusal(kind, api_version.rpartition("/")[2]))(str(error)) from None
 
 
 def _check_review(resource: ResourceType, spec: dict[str, Any]) -> None:

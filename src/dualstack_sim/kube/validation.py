@@ -13,6 +13,7 @@ from typing import Any
 from dualstack_sim.kube.crds import custom_type
 from dualstack_sim.kube.disruption import is_ready
 from dualstack_sim.kube.kubectl import printer
+from dualstack_sim.kube.metadata import metadata_causes
 from dualstack_sim.kube.objects import encoded, lookup
 from dualstack_sim.kube.selectors import selects
 from dualstack_sim.kube.status import (
@@ -30,113 +31,29 @@ Tree = dict[str, Any]
 Check = Callable[[Tree, Tree | None], list[Cause]]
 """The causes to reject a new object, given the old one (None on create)."""
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_SERVICE_NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-
-_SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_CONFIG_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-_LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_SERVICE_RULE = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
-_PATH_SEGMENT_GROUPS = frozenset({"rbac.authorization.k8s.io"})
-
-
-def _name_causes(resource: ResourceType, name: str) -> list[Cause]:
-    if resource.group in _PATH_SEGMENT_GROUPS:
-        return (
-            []
-            if "/" not in name and "%" not in name
-            else [invalid_value("metadata.name", f'"{name}"', "may not contain '/'")]
-        )
-    pattern, rule, limit = _SUBDOMAIN, _SUBDOMAIN_RULE, 253
-    if resource.key == ("", "services"):
-        pattern, rule, limit = _SERVICE_NAME, _SERVICE_RULE, 63
-    elif resource.key == ("", "namespaces"):
-        pattern, rule, limit = _LABEL, _LABEL_RULE, 63
-    causes = []
-    if len(name) > limit:
-        causes.append(invalid_value("metadata.name", f'"{name}"', f"must be no more than {limit} characters"))
-    if not pattern.fullmatch(name):
-        causes.append(invalid_value("metadata.name", f'"{name}"', rule))
-    return causes
-
-
-_NAME_RULE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-_VALUE_RULE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
-
-
-def _metadata_causes(resource: ResourceType, new: Tree, old: Tree | None) -> list[Cause]:
-    """Syntax of labels, annotations and finalizers, as far as they changed, and one controller at most."""
-    metadata, before = new["metadata"], (old or {}).get("metadata") or {}
-    causes = []
-    for field in ("labels", "annotations"):
-        given = metadata.get(field) or {}
-        if given == before.get(field):
-            continue
-        wrong = [name for name in given if not _is_qualified(name)]
-        causes += [invalid_value(f"metadata.{field}", f'"{name}"', _NAME_RULE) for name in wrong]
-        if field == "labels":
-            bad = [value for value in given.values() if value and not _QUALIFIED.fullmatch(value)]
-            causes += [invalid_value("metadata.labels", f'"{value}"', _VALUE_RULE) for value in bad]
-    return causes + _finalizer_causes(metadata, before, standard=not resource.custom)
-
-
-def _is_qualified(name: str) -> bool:
-    prefix, slash, last = name.rpartition("/")
-    return bool(_QUALIFIED.fullmatch(last)) and (not slash or bool(_SUBDOMAIN.fullmatch(prefix.lower())))
-
-
-def _finalizer_causes(metadata: Tree, before: Tree, *, standard: bool) -> list[Cause]:
-    """standard: a name without a domain must be one of Kubernetes' own, as in built-in types."""
-    causes = []
-    for at, name in enumerate(metadata.get("finalizers") or ()):
-        if name in (before.get("finalizers") or ()):
-            continue
-        if not _is_qualified(name):
-            causes.append(invalid_value("metadata.finalizers", f'"{name}"', _NAME_RULE))
-        if standard and "/" not in name and name not in _STANDARD_FINALIZERS:
-            detail = "name is neither a standard finalizer name nor is it fully qualified"
-            causes.append(invalid_value(f"metadata.finalizers[{at}]", f'"{name}"', detail))
-    return causes
-
-
-def _controller_causes(owners: list[Tree]) -> list[Cause]:
-    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
-    if len(controllers) < 2:
-        return []
-    detail = (
-        "Only one reference can have Controller set to true. "
-        f'Found "true" in references for {controllers[0]} and {controllers[1]}'
-    )
-    return [invalid_value("metadata.ownerReferences", encoded(owners).decode(), detail)]
-
-
 _IMMUTABLE = "field is immutable when `immutable` is set"
 
 
+def _data_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    """The keys of a ConfigMap or Secret. With `immutable: true` it keeps its data."""
+    text, binary = new.get("data") or {}, new.get("binaryData") or {}
+    causes = [
+        invalid_value(f"{field}[{key}]", f'"{key}"', _CONFIG_KEY_RULE)
+        for field, keys in (("data", text), ("binaryData", binary))
+        for key in keys
+        if not _CONFIG_KEY.fullmatch(key)
+    ]
+    twice = "duplicate of key present in binaryData"
+    causes += [invalid_value(f"data[{key}]", f'"{key}"', twice) for key in text if key in binary]
+    return causes + _immutable_causes(new, old)
+
+
 def _immutable_causes(new: Tree, old: Tree | None) -> list[Cause]:
-    """A ConfigMap or Secret with `immutable: true` keeps its data."""
     if old is None or not old.get("immutable"):
         return []
     causes = [] if new.get("immutable") else [forbidden_value("immutable", _IMMUTABLE)]
@@ -151,18 +68,7 @@ def _secret_causes(new: Tree, old: Tree | None) -> list[Cause]:
     if new.get("type") == "kubernetes.io/tls":
         needed = ("tls.crt", "tls.key")
         causes += [required_value(f"data[{name}]") for name in needed if name not in (new.get("data") or {})]
-    return causes + _immutable_causes(new, old)
-
-
-def _owner_causes(manifest: Tree) -> list[Cause]:
-    causes = _controller_causes(manifest["metadata"].get("ownerReferences") or [])
-    for at, owner in enumerate(manifest["metadata"].get("ownerReferences") or ()):
-        causes += [
-            required_value(f"metadata.ownerReferences[{at}].{field}", "must not be empty")
-            for field in ("apiVersion", "kind", "name", "uid")
-            if not owner.get(field)
-        ]
-    return causes
+    return causes + _data_causes(new, old)
 
 
 def _pod_cidr_causes(cidrs: list[str]) -> list[Cause]:
@@ -191,43 +97,53 @@ def _node_causes(new: Tree, old: Tree | None) -> list[Cause]:
         causes.append(forbidden_value("spec.podCIDRs", detail))
     provider, now = (lookup(each, ("spec", "providerID"), "") for each in (old, new))
     if provider and provider != now:
-        detail = 'node updates may not change providerID except from "" to valid'
-        causes.append(forbidden_value("spec.providerID", detail))
+        detail = "field cannot be modified once set"
+        causes.append(invalid_value("spec.providerID", "null", detail))
     return causes
 
 
 def _workload_causes(new: Tree, old: Tree | None) -> list[Cause]:
     selector = lookup(new, ("spec", "selector"))
-    causes = []
-    if not selector:
-        causes.append(required_value("spec.selector"))
-    else:
-        labels = lookup(new, ("spec", "template", "metadata", "labels"), {})
-        if not selects(selector, labels):
-            shown = encoded(labels).decode()
-            detail = "`selector` does not match template `labels`"
-            causes.append(invalid_value("spec.template.metadata.labels", shown, detail))
-    if not lookup(new, ("spec", "template", "spec", "containers")):
-        causes.append(required_value("spec.template.spec.containers"))
+    causes = [] if selector else [required_value("spec.selector")]
+    labels = lookup(new, ("spec", "template", "metadata", "labels"), {})
+    if not selects(selector, labels):
+        shown = encoded(labels).decode() if labels else "null"
+        detail = "`selector` does not match template `labels`"
+        causes.append(invalid_value("spec.template.metadata.labels", shown, detail))
+    causes += _container_causes(
+        "spec.template.spec.containers", lookup(new, ("spec", "template", "spec", "containers"))
+    )
     replicas = lookup(new, ("spec", "replicas"), 0)
     if not isinstance(replicas, int) or replicas < 0:
         causes.append(invalid_value("spec.replicas", str(replicas), "must be greater than or equal to 0"))
     if old is not None and lookup(old, ("spec", "selector")) != selector:
-        causes.append(invalid_value("spec.selector", encoded(selector).decode(), "field is immutable"))
+        immutable = invalid_value("spec.selector", encoded(selector).decode(), "field is immutable")
+        causes = [immutable, *causes] if new["kind"] == "DaemonSet" else [*causes, immutable]
     return causes
 
 
+def _container_causes(field: str, containers: list[Tree] | None) -> list[Cause]:
+    """There is a container, and each port has a number."""
+    if not containers:
+        return [required_value(field)]
+    return [
+        required_value(f"{field}[{at}].ports[{position}].containerPort")
+        for at, container in enumerate(containers)
+        for position, port in enumerate(container.get("ports") or ())
+        if not port.get("containerPort")
+    ]
+
+
 def _pod_causes(new: Tree, old: Tree | None) -> list[Cause]:
-    if not lookup(new, ("spec", "containers")):
-        return [required_value("spec.containers")]
+    if causes := _container_causes("spec.containers", lookup(new, ("spec", "containers"))):
+        return causes
     is_ready(new)  # raises if the conditions have the wrong type
     grace = lookup(new, ("spec", "terminationGracePeriodSeconds"), 0)
     if not isinstance(grace, int):
         raise TypeError("spec.terminationGracePeriodSeconds must be an integer")
     if old is None:
         return []
-    before, after = lookup(old, ("spec", "nodeName")), lookup(new, ("spec", "nodeName"))
-    if before and before != after:
+    if _fixed(old["spec"], old["spec"]) != _fixed(new["spec"], old["spec"]):
         detail = (
             "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
             "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -235,6 +151,19 @@ def _pod_causes(new: Tree, old: Tree | None) -> list[Cause]:
         )
         return [forbidden_value("spec", detail)]
     return []
+
+
+_POD_CHANGES = ("activeDeadlineSeconds", "ephemeralContainers", "terminationGracePeriodSeconds", "tolerations")
+
+
+def _fixed(spec: Tree, old: Tree) -> Tree:
+    """The part of a pod's spec that an update may not change. A pod without a node may get one."""
+    free = (*_POD_CHANGES, "schedulingGates", *(() if old.get("nodeName") else ("nodeName",)))
+    kept = {name: value for name, value in spec.items() if name not in free}
+    for field in ("containers", "initContainers"):
+        if field in kept:
+            kept[field] = [{**container, "image": "", "imagePullPolicy": ""} for container in kept[field]]
+    return kept
 
 
 _SERVICE_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -331,18 +260,85 @@ def _budget_causes(new: Tree, _: Tree | None) -> list[Cause]:
         if isinstance(value, bool) or not isinstance(value, int | str | None):
             raise TypeError(f"spec.{field} must be a number or a percentage")
         if isinstance(value, str) and not re.fullmatch(r"[0-9]+%", value):
-            detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%')"
+            detail = (
+                "a valid percent string must be a numeric string followed by an ending '%' "
+                "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+            )
             causes.append(invalid_value(f"spec.{field}", f'"{value}"', detail))
         if isinstance(value, int) and value < 0:
             causes.append(invalid_value(f"spec.{field}", str(value), "must be greater than or equal to 0"))
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        causes.append(invalid_value("spec", "{...}", "minAvailable and maxUnavailable cannot be both set"))
+        fields = ("minAvailable", "selector", "maxUnavailable", "unhealthyPodEvictionPolicy")
+        shown = encoded({name[0].upper() + name[1:]: spec.get(name) for name in fields}).decode()
+        causes.append(invalid_value("spec", shown, "minAvailable and maxUnavailable cannot be both set"))
     return causes
+
+
+def _lease_causes(new: Tree, _: Tree | None) -> list[Cause]:
+    spec = new.get("spec") or {}
+    causes = []
+    if (seconds := spec.get("leaseDurationSeconds")) is not None and seconds <= 0:
+        causes.append(invalid_value("spec.leaseDurationSeconds", str(seconds), "must be greater than 0"))
+    if (transitions := spec.get("leaseTransitions")) is not None and transitions < 0:
+        detail = "must be greater than or equal to 0"
+        causes.append(invalid_value("spec.leaseTransitions", str(transitions), detail))
+    return causes
+
+
+def _event_causes(new: Tree, _: Tree | None) -> list[Cause]:
+    about, own = lookup(new, ("involvedObject", "namespace"), ""), new["metadata"].get("namespace")
+    if about == own or (not about and own == "default"):
+        return []
+    return [invalid_value("involvedObject.namespace", f'"{about}"', "does not match event.namespace")]
+
+
+def _role_causes(new: Tree, _: Tree | None) -> list[Cause]:
+    causes = []
+    for at, rule in enumerate(new.get("rules") or ()):
+        if not rule.get("nonResourceURLs"):
+            causes += [
+                required_value(f"rules[{at}].{field}", f"resource rules must supply at least one {what}")
+                for field, what in (("apiGroups", "api group"), ("resources", "resource"))
+                if not rule.get(field)
+            ]
+        if not rule.get("verbs"):
+            causes.append(required_value(f"rules[{at}].verbs"))
+    return causes
+
+
+def _binding_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    role = new.get("roleRef") or {}
+    if old is not None and role != old.get("roleRef"):
+        shown = {"APIGroup": role.get("apiGroup", ""), "Kind": role.get("kind"), "Name": role.get("name")}
+        return [invalid_value("roleRef", encoded(shown).decode(), "field is immutable")]
+    return [] if role.get("name") else [required_value("roleRef.name")]
+
+
+def _service_cidr_causes(new: Tree, old: Tree | None) -> list[Cause]:
+    field = "spec.cidrs"
+    cidrs, before = (lookup(each, ("spec", "cidrs"), []) for each in (new, old))
+    if before:
+        changed = [at for at, (one, other) in enumerate(zip(cidrs, before, strict=False)) if one != other]
+        return [invalid_value(f"{field}[{at}]", f'"{cidrs[at]}"', "field is immutable") for at in changed]
+    if not cidrs:
+        return [required_value(field, "at least one CIDR required")]
+    networks = [ipaddress.ip_network(each, strict=False) for each in cidrs]
+    causes = []
+    if len({network.version for network in networks}) < len(networks):
+        detail = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+        causes.append(invalid_value(field, encoded(cidrs).decode(), detail))
+    wrong = [at for at, (text, network) in enumerate(zip(cidrs, networks, strict=True)) if text != str(network)]
+    detail = "must not have bits set beyond the prefix length"
+    return causes + [invalid_value(f"{field}[{at}]", f'"{cidrs[at]}"', detail) for at in wrong]
+
+
+def _address_causes(new: Tree, _: Tree | None) -> list[Cause]:
+    return [] if lookup(new, ("spec", "parentRef")) else [required_value("spec.parentRef")]
 
 
 _CHECKS: dict[tuple[str, str], Check] = {
     ("", "nodes"): _node_causes,
-    ("", "configmaps"): _immutable_causes,
+    ("", "configmaps"): _data_causes,
     ("", "secrets"): _secret_causes,
     ("", "pods"): _pod_causes,
     ("", "services"): _service_causes,
@@ -350,6 +346,14 @@ _CHECKS: dict[tuple[str, str], Check] = {
     ("apps", "replicasets"): _workload_causes,
     ("apps", "daemonsets"): _workload_causes,
     ("apps", "statefulsets"): _workload_causes,
+    ("", "events"): _event_causes,
+    ("coordination.k8s.io", "leases"): _lease_causes,
+    ("networking.k8s.io", "ipaddresses"): _address_causes,
+    ("networking.k8s.io", "servicecidrs"): _service_cidr_causes,
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): _binding_causes,
+    ("rbac.authorization.k8s.io", "clusterroles"): _role_causes,
+    ("rbac.authorization.k8s.io", "rolebindings"): _binding_causes,
+    ("rbac.authorization.k8s.io", "roles"): _role_causes,
     ("policy", "poddisruptionbudgets"): _budget_causes,
     ("apiextensions.k8s.io", "customresourcedefinitions"): _definition_causes,
 }
@@ -364,8 +368,7 @@ def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
     if columns_and_row := printer(resource):
         columns_and_row[1](new, 0.0)
     name = new["metadata"].get("name") or ""
-    causes = [] if old is not None else _name_causes(resource, name)
-    causes += _owner_causes(new) + _metadata_causes(resource, new, old)
+    causes = metadata_causes(resource, new, old)
     if check := _CHECKS.get(resource.key):
         causes += check(new, old)
     if structure := resource.structures.get(resource.versions[0]):

@@ -9,15 +9,16 @@ from typing import Any
 
 from dualstack.clock import Clock, rfc3339
 from dualstack_sim.chance import Chance
-from dualstack_sim.kube.decoding import FieldCheck, WrongType, body_refusal, patch_refusal
+from dualstack_sim.kube.decoding import FieldCheck, WrongType, body_refusal, json_word, patch_refusal
 from dualstack_sim.kube.defaults import with_defaults
 from dualstack_sim.kube.deletion import Deletion
 from dualstack_sim.kube.objects import StoredObject, encoded, in_version, lookup
 from dualstack_sim.kube.patches import (
     APPLY_PATCH,
     JSON_PATCH,
-    MERGE_PATCH,
+    STRATEGIC_PATCH,
     Patch,
+    go_map,
     json_patch,
     merge_patch,
     merge_schema,
@@ -208,7 +209,12 @@ class Writer:
             causes = [cause, cause] if target.resource.custom else [cause]  # upstream validates these metadata twice
             raise invalid(target.resource.group, target.resource.kind, target.name, causes)
         patched = encoded(body).decode()
-        return self.update(target, body, options, refuse=lambda why: patch_refusal(why, patched)), False
+        whole = go_map(patch.body) if patch.media_type == STRATEGIC_PATCH else patched
+
+        def refuse(why: str) -> StatusError:
+            return patch_refusal(why, whole if why.startswith("strict decoding error") else patched)
+
+        return self.update(target, body, options, refuse=refuse), False
 
     def _decoded(self, target: Target, body: Any, options: WriteOptions, refuse: Refusal) -> dict[str, Any]:
         faults: list[str] = []
@@ -223,13 +229,12 @@ class Writer:
     def _patched(resource: ResourceType, current: dict[str, Any], patch: Patch) -> Any:
         if patch.media_type == JSON_PATCH:
             return json_patch(current, patch.body)
+        if patch.media_type == STRATEGIC_PATCH:
+            return strategic_merge(current, patch.body, merge_schema(resource))
         if not isinstance(patch.body, dict):
-            raise bad_request(
-                "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
-            )
-        if patch.media_type == MERGE_PATCH:
-            return merge_patch(current, patch.body)
-        return strategic_merge(current, patch.body, merge_schema(resource))
+            why = f"json: cannot unmarshal {json_word(patch.body)} into Go value of type map[string]interface {{}}"
+            raise bad_request(f"error decoding patch: {why}")
+        return merge_patch(current, patch.body)
 
     def _apply(self, target: Target, config: Any, options: WriteOptions) -> tuple[StoredObject, bool]:
         if not options.manager:

@@ -146,8 +146,8 @@ async def test_an_owner_waits_for_the_garbage_collector_before_it_goes(
     store.create(CONFIG_MAP, config_map("owner"))
     path, steps = CONFIG_MAP.item("owner", "default"), list[tuple[str, Any]]()
     store.listen(lambda _, change: steps.append((change.type, change.object.metadata.get("finalizers"))))
-    for query, left in (({"dryRun": "All"}, ["owner"]), ({}, [])):
-        async with http.delete(path, json={"propagationPolicy": policy}, params=query) as answer:
+    for dry_run, left in ((["All"], ["owner"]), ([], [])):
+        async with http.delete(path, json={"propagationPolicy": policy, "dryRun": dry_run}) as answer:
             metadata = (await answer.json())["metadata"]
         assert metadata["finalizers"] == [finalizer]
         assert "deletionTimestamp" in metadata

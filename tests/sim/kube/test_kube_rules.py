@@ -58,7 +58,7 @@ def test_a_node_has_one_pod_range_of_each_family(store: KubeStore, cidrs: list[s
 
 def test_the_provider_of_a_node_is_set_once(store: KubeStore) -> None:
     store.create(NODE, node(providerID="gce://a"))
-    assert "may not change providerID" in message_of(
+    assert "spec.providerID: Invalid value: null: field cannot be modified once set" in message_of(
         lambda: store.patch(NODE, "n", {"spec": {"providerID": "gce://b"}})
     )
 

@@ -144,7 +144,8 @@ def test_spec_and_status_are_written_apart(store: KubeStore) -> None:
 
 def test_a_node_keeps_the_status_it_registers_with(store: KubeStore) -> None:
     made = store.create(NODE, {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "2"}}})
-    assert made["status"] == {"capacity": {"cpu": "2"}}
+    assert made["status"]["capacity"] == {"cpu": "2"}
+    assert made["status"]["nodeInfo"]["kubeletVersion"] == ""
     assert store.create(POD, {**pod("p"), "status": {"phase": "Running"}})["status"]["phase"] == "Pending"
 
 

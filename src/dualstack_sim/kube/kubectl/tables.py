@@ -24,6 +24,20 @@ _STEP = re.compile(
     r"|\[\?\(@\.(?P<field>[\w.]+)\s*==\s*['\"](?P<value>[^'\"]*)['\"]\)\]"
 )
 
+_CONVENTIONS = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+_NAME = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+    "idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+_AGE = (
+    "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed "
+    "to be set in happens-before order across separate operations. Clients may not set this value. It is represented "
+    f"in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: {_CONVENTIONS}"
+)
+"""The descriptions of the two columns that every custom type has."""
+
 Step = tuple[str, str, str]
 """Kind of step (`member`, `index`, `wild`, `filter`), its argument, and the value a filter compares with."""
 
@@ -91,9 +105,9 @@ def table_form(resource: ResourceType, version: str) -> TableForm:
     if made := printer(resource):
         return TableForm(*made)
     extra = resource.printer_columns.get(version, ())
-    name = PrinterColumn("Name", ".metadata.name", "string", "name")
+    name = PrinterColumn("Name", ".metadata.name", "string", "name", _NAME)
     if not extra:
-        extra = (PrinterColumn("Age", ".metadata.creationTimestamp", "date"),)
+        extra = (PrinterColumn("Age", ".metadata.creationTimestamp", "date", "", _AGE),)
 
     def custom(manifest: dict[str, Any], now: float) -> list[Any]:
         return [manifest["metadata"]["name"], *(_custom_cell(column, manifest, now) for column in extra)]
