@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from dualstack.clock import ScaledClock
 from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, StatusVPC, Subnet
 from dualstack.gardener.model.kinds import CUSTOM_KINDS
 from dualstack.gardener.model.networks import networks
@@ -25,6 +28,13 @@ from dualstack.gardener.render import (
 )
 from dualstack.gardener.render.cni import CNIS, cni_of
 from dualstack.gardener.render.cni import CUSTOM_KINDS as CNI_KINDS
+from dualstack.kube.apply import difference
+from dualstack.kube.client import LightkubeKube
+from dualstack.kube.connection import find_connection
+from dualstack.kube.event_recorder import EventRecorder
+from dualstack.kube.interface import Invalid
+from dualstack.kube.lease import Lease
+from dualstack.live.rights import missing_rights
 from dualstack.model import kinds
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import config_map
@@ -45,6 +55,7 @@ KIND_OF = {
     for kind in (*CUSTOM_KINDS, *CNI_KINDS, *vars(kinds).values())
     if isinstance(kind, Kind)
 }
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace"}
 STATUS = InfrastructureStatus(
     networks=NetworkStatus(
         vpc=StatusVPC(name="my-vpc"),
@@ -134,10 +145,75 @@ def test_x3_upstreams_types_refuse_a_field_that_they_do_not_know_and_one_that_la
     assert "spec.pools[0].userDataSecretRef: Required value" in refusal(dual_stack, worker)
 
 
+async def test_x3_every_change_and_record_passes_strict_validation(dual_stack: Cluster) -> None:
+    """Given the objects of an IPv4 Shoot, when its migration changes them, and the product writes Events and Leases
+    and reviews its rights, then the API server finds no unknown field in any body and has no warning."""
+    async with strict(dual_stack) as (kube, sent):
+        await kube.create(kinds.NAMESPACE, {"metadata": {"name": "strict"}})
+        for cni in CNIS:
+            before, after = (list(of_shoot(golden.view_in(phase, cni=cni))) for phase in ("P0", "P5"))
+            await changed(kube, before, after)
+        lease = Lease(kube, "lease", "strict", 15.0)
+        held = await lease.take(await lease.read(), "one", 1.0)
+        held = await lease.renew(held, "one", 2.0, {"dualstack.dev/step": "add-aliases"})
+        await lease.take(held, "two", 3.0)
+        recorder = EventRecorder(kube, ScaledClock(), kinds.CONFIG_MAP, "record", "strict")
+        await kube.create(kinds.CONFIG_MAP, config_map("record", "strict", {}))
+        assert await recorder.announce("Started", "started", generation=1)
+        assert [await recorder.announce_again("Waits", "waits", series="one") for _ in range(2)] == [1, 2]
+        assert not any(each["missing"] for each in await missing_rights(kube, decoys=True))
+        with pytest.raises(Invalid, match=r'unknown field "spec.holder"'):
+            await kube.patch(kinds.LEASE, "lease", {"spec": {"holder": "three"}}, "strict")
+    kinds_sent = {path.split("/")[-2 if method == "PATCH" else -1] for method, path in sent}
+    assert kinds_sent >= {"leases", "events", "selfsubjectaccessreviews", "deployments", "workers", "networks"}
+    patched = {path.split("/")[-2] for method, path in sent if method == "PATCH"}
+    assert patched >= {"leases", "events", "deployments", "networks", "secrets"}
+
+
+async def changed(kube: LightkubeKube, before: list[Manifest], after: list[Manifest]) -> None:
+    """Create the objects, and patch each to what it is later."""
+    homes = {each["metadata"].get("namespace") for each in before} - {None}
+    for each in (*({**NAMESPACE, "metadata": {"name": name}} for name in homes), *before):
+        if await found(kube, each) is None:
+            await kube.create(kind_of(each), each)
+    for each in after:
+        live = await found(kube, each)
+        if live is not None and (patch := difference(live, each)):
+            await kube.patch(kind_of(each), each["metadata"]["name"], patch, each["metadata"].get("namespace"))
+
+
+def kind_of(item: Manifest) -> Kind:
+    return KIND_OF[item["apiVersion"], item["kind"]]
+
+
+async def found(kube: LightkubeKube, item: Manifest) -> Manifest | None:
+    return await kube.get(kind_of(item), item["metadata"]["name"], item["metadata"].get("namespace"))
+
+
+@asynccontextmanager
+async def strict(cluster: Cluster) -> AsyncIterator[tuple[LightkubeKube, list[tuple[str, str]]]]:
+    """A client of the product whose writes are validated strictly, and the writes that it has sent. A warning fails."""
+    sent: list[tuple[str, str]] = []
+    kube = LightkubeKube.connect(find_connection(cluster.kubeconfig))
+
+    async def demand(request: httpx2.Request) -> None:
+        if request.method != "GET":
+            sent.append((request.method, request.url.path))
+            request.url = request.url.copy_merge_params({"fieldValidation": "Strict"})
+
+    async def check(answer: httpx2.Response) -> None:
+        assert "Warning" not in answer.headers, (answer.request.url, answer.headers["Warning"])
+
+    kube._client._client._client.event_hooks = {"request": [demand], "response": [check]}
+    try:
+        yield kube, sent
+    finally:
+        await kube.close()
+
+
 def refusal(cluster: Cluster, wanted: Manifest) -> str:
     """Why the API server does not take the object as it is; empty if it does."""
-    kind = KIND_OF[wanted["apiVersion"], wanted["kind"]]
-    path = kind.collection(wanted["metadata"].get("namespace"))
+    path = kind_of(wanted).collection(wanted["metadata"].get("namespace"))
     status, headers, answer = cluster.exchange("POST", f"{path}?dryRun=All&fieldValidation=Strict", wanted)
     warnings = headers.get("warning", [])
     if status == 201 and not warnings:
