@@ -33,11 +33,11 @@ STOP_ROUTES: dict[PlatformName, str] = {
 
 
 def next_steps(
-    identity: Identity, now: Standing, *, stopped: bool = False, subnet_dual_stack: bool, nodes_dual_stack: bool
+    identity: Identity, now: Standing, *, stopped: bool = False, subnet_dual_stack: bool, nodes: int, dual_stack: int
 ) -> tuple[str, ...]:
     """What to do next, one sentence each. stopped: the route controller of a prepared cluster has stopped.
 
-    subnet_dual_stack: of a shoot, whether Gardener has begun to migrate it. nodes_dual_stack: whether every Node has a
+    subnet_dual_stack: of a shoot, whether Gardener has begun to migrate it. dual_stack: how many of the Nodes have a
     pod CIDR of each family.
     """
     gardener = identity.platform == "gardener"
@@ -63,11 +63,11 @@ def next_steps(
             )
         case "cutting-over" | "finishing":
             return ("Run `dualstack finish`.",)
-        case "finished" if nodes_dual_stack:
+        case "finished" if 0 < nodes <= dual_stack:
             rest = "Gardener updates the control plane, CNI and DNS; `" if gardener else "Run `"
             return (f"Every node is dual-stack. {rest}dualstack verify` shows what is left.",)
         case "finished" if gardener:
-            return _roll_out(identity)
+            return _roll_out(identity, nodes, dual_stack)
         case "finished":
             subnet = "the nodes subnet is dual-stack" if subnet_dual_stack else "`dualstack migrate` changes the subnet"
             return (
@@ -76,12 +76,16 @@ def next_steps(
             )
 
 
-def _roll_out(identity: Identity) -> tuple[str, ...]:
+def _roll_out(identity: Identity, nodes: int, dual_stack: int) -> tuple[str, ...]:
     """What follows for the nodes of a shoot (docs/reference/gardener.md#rollout-workers)."""
     window = f" ({identity.window})" if identity.window else ""
     now = "to replace them now, annotate the Shoot with gardener.cloud/operation=rollout-workers=*"
+    begun = "The nodes are still IPv4. Gardener replaces them"
+    if dual_stack:
+        left = nodes - dual_stack
+        begun = f"{left} of {nodes} nodes are still IPv4. If Gardener does not replace them already, it does so"
     return (
-        f"The nodes are still IPv4. Gardener replaces them in the next maintenance window{window}; {now}.",
+        f"{begun} in the next maintenance window{window}; {now}.",
         "Then Gardener updates the control plane, CNI and DNS; `dualstack verify` shows what is left.",
     )
 

@@ -57,6 +57,8 @@ def test_where_the_cloud_refuses_routes_in_the_range_nothing_is_taken_from_a_fin
         refused = command(facts, "rollback")
         assert refused.status == 1
         assert "the cloud refuses a static route inside the range" in refused.err.splitlines()[-1]
+        assert "run `dualstack finish` to go forward" in refused.err.splitlines()[-1]
+        assert "delete the nodes" not in refused.err
         finished = command(facts, "finish")
         assert (finished.status, finished.result["standing"]) == (0, "finished"), finished.err
         assert world.traffic()["brokenPairs"] == []

@@ -15,7 +15,7 @@ WINDOW = "22:00 +01:00 to 23:00 +01:00"
 
 
 def steps(platform: PlatformName, now: Standing, window: str = "", **given: Any) -> tuple[str, ...]:
-    values = {"subnet_dual_stack": False, "nodes_dual_stack": False, **given}
+    values = {"subnet_dual_stack": False, "nodes": 3, "dual_stack": 0, **given}
     return next_steps(Identity(platform, "", CLUSTER, window), now, **values)
 
 
@@ -50,7 +50,9 @@ def test_a_finished_shoot_says_that_its_nodes_are_replaced_and_how_to_request_it
     found = " ".join(steps("gardener", "finished", WINDOW, subnet_dual_stack=True))
     assert f"in the next maintenance window ({WINDOW})" in found
     assert "gardener.cloud/operation=rollout-workers=*" in found
-    replaced = " ".join(steps("gardener", "finished", WINDOW, subnet_dual_stack=True, nodes_dual_stack=True))
+    begun = " ".join(steps("gardener", "finished", WINDOW, subnet_dual_stack=True, dual_stack=1))
+    assert begun.startswith("2 of 3 nodes are still IPv4. If Gardener does not replace them already, it does so in the")
+    replaced = " ".join(steps("gardener", "finished", WINDOW, subnet_dual_stack=True, dual_stack=3))
     assert replaced.startswith("Every node is dual-stack.")
     assert "rollout-workers" not in replaced
 

@@ -177,7 +177,8 @@ class Change:
             standing(facts),
             stopped=stopped,
             subnet_dual_stack=triggered or facts.subnet.stack_type == "IPV4_IPV6",
-            nodes_dual_stack=bool(facts.pod_cidr_of) and self.progress.dual_stack >= facts.pod_cidr_of.keys(),
+            nodes=len(facts.pod_cidr_of),
+            dual_stack=len(self.progress.dual_stack & facts.pod_cidr_of.keys()),
         )
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.prepare import announce, change_of, refuse_late
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
+from dualstack.live.state import standing
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.stages import Stage, stage_of
@@ -53,8 +54,8 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
                 await change.cut_over().back(redirection, to)
             except GateFailed as error:
                 left = await change.cut_over().observe()
-                if left.live_routes and left.unrouted:
-                    error.args = (f"{error}; {_advice(left)}",)
+                if left.unrouted and (advice := _advice(left)):
+                    error.args = (f"{error}; {advice}",)
                 raise
             if to is Stage.ROUTES:
                 await change.record.clear()
@@ -64,9 +65,15 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
 
 
 def _advice(facts: CutoverFacts) -> str:
-    """For nodes that have joined a prepared cluster, and to which the cloud refuses a route."""
-    names = ", ".join(facts.unrouted[:3])
-    return f"drain and delete the nodes that have only their alias ({names}), then run the command again"
+    """What to do when nodes have no route and cannot get one, as a clause; empty where there is nothing in general."""
+    match standing(facts):
+        case "prepared":  # they have joined meanwhile
+            names = ", ".join(facts.unrouted[:3])
+            return f"drain and delete the nodes that have only their alias ({names}), then run the command again"
+        case "cutting-over" | "finishing" | "finished":
+            return "run `dualstack finish` to go forward, which needs no route"
+        case _:
+            return ""
 
 
 def _refuse_gardeners(cluster: Connected, facts: CutoverFacts) -> None:
