@@ -133,9 +133,11 @@ class ComputeClient:
         while True:
             page = await self._request("GET", path, query={**asked, "pageToken": token})
             yield page
-            token = page.get("nextPageToken")
+            previous, token = token, page.get("nextPageToken")
             if not token:
                 return
+            if token == previous:
+                raise no_answer(ValueError("a page of the list is followed by itself"), call=f"GET {path}")
 
     async def granted(self, path: str, permissions: Iterable[str]) -> frozenset[str]:
         """Those of the permissions that the caller has on a resource (docs/reference/compute-engine.md#permissions)."""
@@ -262,7 +264,7 @@ def endpoint_root(endpoint: str) -> str:
 
 def _answer(status: int, raw: bytes, call: str) -> Resource:
     try:
-        decoded = _decode(raw) if raw else {}
+        decoded = _decode(raw)
     except msgspec.DecodeError as error:
         if status >= 400:
             raise refusal(status, None, call=call) from error
@@ -271,4 +273,8 @@ def _answer(status: int, raw: bytes, call: str) -> Resource:
         raise refusal(status, decoded, call=call)
     if not isinstance(decoded, dict):
         raise no_answer(ValueError("the answer is not a JSON object"), call=call)
+    # A list without objects has no `items`; anything else that is not read as objects must not look like an empty list.
+    items = decoded.get("items") or ()
+    if not all(isinstance(item, dict) for item in (items.values() if isinstance(items, dict) else items)):
+        raise no_answer(ValueError("the answer is not a list of resources"), call=call)
     return decoded

@@ -156,13 +156,16 @@ def _stated_limit(details: object) -> int | None:
 
 def operation_refusal(operation: Mapping[str, Any], *, call: str = "") -> ComputeRefusal | None:
     """The error of a finished operation, or None (docs/reference/compute-engine.md#operation-error-shape)."""
-    errors = (operation.get("error") or {}).get("errors") or ()
+    error = operation.get("error")
+    errors = error.get("errors") if isinstance(error, Mapping) else error
     if not errors:
         return None
-    first = _first(errors)
-    reason = str(first.get("code") or "")
-    message = "; ".join(str(entry.get("message") or entry.get("code") or "") for entry in errors)
-    status = int(operation.get("httpErrorStatusCode") or 0)
+    entries = [entry for entry in errors if isinstance(entry, Mapping)] if isinstance(errors, list) else []
+    reason = str(_first(entries).get("code") or "")
+    words = [str(entry.get("message") or entry.get("code") or "") for entry in entries]
+    message = "; ".join(filter(None, words)) or str(operation.get("httpErrorMessage") or errors)
+    given = operation.get("httpErrorStatusCode")
+    status = given if isinstance(given, int) else 0
     kind = _class_of(status, reason, message)
     described = f"operation {operation.get('name', '')!r} failed: {message}"
     failed = kind(reason or kind.__name__, described, status=status, call=call)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from dualstack.clock import Clock
-from dualstack.gce.errors import ComputeRefusal, NotFound, RateLimited, Transient, operation_refusal
+from dualstack.gce.errors import ComputeRefusal, NotFound, RateLimited, Transient, no_answer, operation_refusal
 from dualstack.gce.pacing import QUICK
 
 Resource = dict[str, Any]
@@ -60,7 +60,9 @@ class Operations:
         self._pollers: dict[str, _Poller] = {}
 
     async def finished(self, operation: Resource, *, call: str = "") -> Resource:
-        """The operation once it is DONE; raises the typed error of a failed one."""
+        """The operation once it is DONE; raises the typed error of a failed one, Transient for what is none."""
+        if not (operation.get("name") and operation.get("status")):
+            raise no_answer(ValueError("the answer is not an operation"), call=call)
         if operation.get("status") != "DONE":
             scope = scope_of(operation)
             poller = self._pollers.get(scope)

@@ -15,7 +15,7 @@ from dualstack.clock import ScaledClock
 from dualstack.gce import ComputeClient
 
 Answer = tuple[int, Any]
-"""HTTP status and JSON body."""
+"""HTTP status and JSON body; bytes are sent as they are."""
 
 
 @dataclass
@@ -61,6 +61,8 @@ class Server:
             assert request.transport is not None
             request.transport.close()
             return web.Response()
+        if isinstance(answer[1], bytes):
+            return web.Response(body=answer[1], status=answer[0], content_type="application/json")
         return web.json_response(answer[1], status=answer[0])
 
 

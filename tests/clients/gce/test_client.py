@@ -67,6 +67,45 @@ async def test_a_change_without_an_answer_is_repeated_with_the_same_request_id(
     assert uuid.UUID(ids.pop()).int
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>log in</html>", b'{"items": [', [], {"items": [None]}, {"items": "none"}, {"items": {"zones/b": 1}}],
+)
+async def test_p23_an_answer_that_is_no_list_never_looks_like_an_empty_one(
+    server: Server, client: ComputeClient, body: object
+) -> None:
+    """An empty list of routes or VMs would mean that nothing is there; the next attempt shows what is."""
+    server.on("GET", "global/routes", (200, body), (200, {"items": [{"name": "a"}]}))
+    assert await client.list("global/routes") == [{"name": "a"}]
+    server.on("GET", "global/routes", (200, body))
+    with pytest.raises(Transient):
+        await client.list("global/routes")
+
+
+async def test_p23_a_page_that_is_followed_by_itself_is_no_end(server: Server, client: ComputeClient) -> None:
+    server.on("GET", "global/routes", (200, {"items": [], "nextPageToken": "t"}))
+    with pytest.raises(Transient, match="a page of the list is followed by itself"):
+        await client.list("global/routes")
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "words"),
+    [
+        ({}, Transient, "the answer is not an operation"),
+        ({"name": "op"}, Transient, "the answer is not an operation"),
+        (operation("op", error={"errors": [None]}), ComputeRefusal, "operation 'op' failed: "),
+        (operation("op", error="denied"), ComputeRefusal, "operation 'op' failed: denied"),
+        (operation("op", error={"errors": [{"code": "A"}]}, httpErrorStatusCode="x"), ComputeRefusal, "failed: A"),
+    ],
+)
+async def test_p23_what_is_no_successful_operation_is_never_taken_for_one(
+    server: Server, client: ComputeClient, body: object, error: type[ComputeRefusal], words: str
+) -> None:
+    server.on("PATCH", SUBNET, (200, body))
+    with pytest.raises(error, match=words):
+        await client.patch(SUBNET, {})
+
+
 async def test_two_changes_have_two_request_ids(server: Server, client: ComputeClient) -> None:
     server.on("PATCH", SUBNET, (200, operation("op-1")))
     await client.patch(SUBNET, {"a": 1})
