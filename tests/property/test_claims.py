@@ -9,9 +9,10 @@ import pytest
 
 from dualstack.cli.rehearsal.claims import announced_differences, measured_differences
 from dualstack.model.events import OutageExpected
+from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.fabric import LagProfile
 from dualstack_sim.fabric.profile import FabricKnobs
-from tests.storm.world import storm_world, virtually
+from tests.storm.world import LONGEST, storm_world, virtually
 
 
 @pytest.mark.parametrize("seed", range(1, 4))
@@ -71,6 +72,27 @@ def test_p09_a_canary_that_was_unreachable_is_measured_and_announced_as_possible
             assert measured_differences(world.measured(), world.ledger()) == []
             assert announced_differences(world.at_most(), world.ledger()) == []
             assert len([event for event in world.events if isinstance(event, OutageExpected)]) == 1
+
+    virtually(main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "slow"), [(1, False), (2, False), (12, True), (35, True)])
+def test_p24_among_25_nodes_the_canary_is_back_within_a_minute_unless_an_operation_is_slow(
+    seed: int, slow: bool
+) -> None:
+    """With the latency of requests; seeds 12 and 35 have an update of an interface that takes five times the median."""
+    unmatched = FabricKnobs(alias_matched=False)
+
+    async def main() -> None:
+        latency = LatencyProfile(requests=OBSERVED_REQUESTS)
+        async with storm_world(nodes=25, seed=seed, fabric_knobs=unmatched, latency=latency) as world:
+            assert await world.reconcile() is not None
+            await world.clock.sleep(60.0)
+            assert (world.longest() > LONGEST) == slow
+            assert 0.0 < world.longest() <= world.at_most()
+            assert measured_differences(world.measured(), world.ledger()) == []
+            assert set.intersection(*({pair.source, pair.destination} for pair in world.broken()))
 
     virtually(main)
 

@@ -35,6 +35,7 @@ from dualstack_sim.compute.api.errors import ApiError, ConnectionCut
 from dualstack_sim.compute.api.paths import locate
 from dualstack_sim.compute.project.commits import Commit
 from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import LatencyProfile
 from dualstack_sim.compute.project.quotas import Limits
 from dualstack_sim.fabric import Fabric, LagProfile
 from dualstack_sim.fabric.blackout import BrokenPair
@@ -424,6 +425,7 @@ async def storm_world(
     knobs: Knobs | None = None,
     fabric_knobs: FabricKnobs | None = None,
     lag: LagProfile | None = None,
+    latency: LatencyProfile | None = None,
     quotas: Limits | None = None,
     on_commit: Callable[[Commit], None] | None = None,
     **options: Any,
@@ -446,6 +448,7 @@ async def storm_world(
         regions={shoot["spec"]["region"]: zones},
         knobs=knobs,
         quotas=quotas,
+        latency=latency,
         on_commit=committed,
         faults=faults,
     )

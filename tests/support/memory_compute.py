@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -37,6 +38,9 @@ class MemoryCompute:
     def changes(self) -> list[str]:
         """The calls that are no reads."""
         return [call for call in self.calls if not call.startswith("GET ") and not call.endswith("/testIamPermissions")]
+
+    def urgent(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def get(self, path: str, **_: Any) -> Resource:
         self._begin("GET", path)

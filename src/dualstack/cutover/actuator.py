@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -149,6 +149,7 @@ class CloudActuator:
     async def keep_disproved(self, limitation: Limitation) -> None:
         """Record what a trial has shown this cloud not to do; empty when the cluster is back on its routes."""
         await self._platform.note(DISPROVED, limitation or None)
+        self._unchanged = self._last.cloud if self._last is not None else None
 
     async def node_reports(self) -> NodeReports:
         """The pod CIDRs of the Nodes and their network problems."""
@@ -186,6 +187,12 @@ class CloudActuator:
             self._first_change = self._clock.now()
 
     async def _perform(self, transition: Transition) -> None:
+        """Act; while nodes are unreachable, nothing waits for a poll."""
+        unreachable = self._last is not None and self._last.facts.unreachable
+        with self._compute.urgent() if unreachable else nullcontext():
+            await self._act(transition)
+
+    async def _act(self, transition: Transition) -> None:
         match transition:
             case StopController():
                 await self._platform.stop_route_controller()

@@ -25,7 +25,7 @@ class Begin:
     """When a blackout began, in seconds since the epoch.
 
     bound: empty if the end of its first operation was observed; `at most` if the process was killed before, so `since`
-    is the request; `at least` if it began earlier than `since`.
+    is the request; `at least` if it began earlier than `since`; `about` if a report may have had another cause.
     """
 
     since: float
@@ -39,7 +39,7 @@ class Begin:
     def parse(cls, text: str) -> Begin:
         """What `as_text` has written."""
         since, _, rest = text.partition(" ")
-        return cls(float(since), next((bound for bound in ("at most", "at least") if bound == rest), ""))
+        return cls(float(since), next((bound for bound in ("at most", "at least", "about") if bound == rest), ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Blackout:
     """One that has ended.
 
     bound: `at most` also if no step of this process ended it, so it ended before it was observed, or if all nodes but
-    one have ended; `about` if neither begin nor end were observed.
+    one have ended; `about` if neither begin nor end were observed, or if a report may have had another cause.
     """
 
     seconds: float
@@ -113,7 +113,7 @@ class BlackoutWatch:
         bound = self._open.bound
         # The other nodes of a single one were ending, since when is not known.
         if began is None or len(facts.pod_cidr_of) < 2:
-            bound = "about" if bound == "at least" else "at most"
+            bound = "about" if bound in ("at least", "about") else "at most"
         over = Blackout(max(0.0, ended - self._open.since), bound, max(1, self._most))
         self._open, self._most = None, 0
         return over

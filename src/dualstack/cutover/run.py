@@ -156,6 +156,8 @@ class _Run:
         """
         reporting = self._latest.with_network_problem
         if not self._latest.disproved and self._latest.reports_are_ambiguous:
+            since = self._clock.now() if self._trial_begun is None else self._trial_begun
+            self._blackout.suspect(Begin(since, "about"), self._latest.on_trial)
             outcome = await self._retreat(way_back(Stage.ROUTES), Stage.ROUTES)
             return GateFailed(f"{error}; {outcome}; a node joined or left meanwhile, so the report may be due to that")
         begin = Begin(self._clock.now(), "at least") if self._trial_begun is None else Begin(self._trial_begun)

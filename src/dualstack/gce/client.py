@@ -11,6 +11,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,6 +75,10 @@ class ComputeClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def urgent(self) -> AbstractContextManager[None]:
+        """While it is entered, the end of an operation is noticed within a second."""
+        return self._operations.urgent()
 
     def peaks(self) -> dict[str, int]:
         """The most requests of one quota window, by group (`dualstack.gce.pacing.group_of`)."""

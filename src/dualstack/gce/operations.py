@@ -1,13 +1,15 @@
 """Waits for operations, with one poller for each scope (docs/reference/weaknesses.md#w31).
 
 While several operations are awaited, one list, newest first, shows all of them. The delay between polls grows from half
-a second to five.
+a second to five, and stays within a second while each counts (`Operations.urgent`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from dualstack.clock import Clock
@@ -21,6 +23,9 @@ FEW = 1
 
 MANY_DELAY = 2.0
 """Seconds before the first poll for many operations: they hardly ever all end sooner."""
+
+URGENT_DELAY = 1.0
+"""Longest time between two polls while each second counts."""
 
 WIDTH = 10
 """Operations read by name at a time."""
@@ -58,6 +63,21 @@ class Operations:
         self._reader = reader
         self._clock = clock
         self._pollers: dict[str, _Poller] = {}
+        self._urgent = 0
+
+    @contextmanager
+    def urgent(self) -> Iterator[None]:
+        """Poll in quick succession meanwhile."""
+        self._urgent += 1
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+
+    @property
+    def longest_delay(self) -> float:
+        """Seconds between two polls at most."""
+        return URGENT_DELAY if self._urgent else math.inf
 
     async def finished(self, operation: Resource, *, call: str = "") -> Resource:
         """The operation once it is DONE; raises the typed error of a failed one, Transient for what is none."""
@@ -67,7 +87,7 @@ class Operations:
             scope = scope_of(operation)
             poller = self._pollers.get(scope)
             if poller is None:
-                poller = self._pollers[scope] = _Poller(self._reader, self._clock, scope)
+                poller = self._pollers[scope] = _Poller(self._reader, self._clock, scope, lambda: self.longest_delay)
             operation = await poller.outcome(str(operation["name"]))
         failed = operation_refusal(operation, call=call)
         if failed is not None:
@@ -84,9 +104,11 @@ class Operations:
 class _Poller:
     """Polls the operations of one scope while calls wait for them."""
 
-    def __init__(self, reader: Reader, clock: Clock, scope: str) -> None:
+    def __init__(self, reader: Reader, clock: Clock, scope: str, longest: Callable[[], float]) -> None:
+        """longest: seconds between two polls at most, now."""
         self._reader = reader
         self._clock = clock
+        self._longest = longest
         self._path = f"{scope}/operations"
         self._delays = QUICK.delays()
         self._waiting: dict[str, list[asyncio.Future[Resource]]] = {}
@@ -113,7 +135,8 @@ class _Poller:
             while self._drop_abandoned():
                 delay = next(self._delays)
                 many = len(self._waiting) > FEW
-                await self._clock.sleep(max(delay, MANY_DELAY) if many else min(delay, QUICK.alone))
+                usual = max(delay, MANY_DELAY) if many else min(delay, QUICK.alone)
+                await self._clock.sleep(min(usual, self._longest()))
                 try:
                     await self._check()
                 except ComputeRefusal as error:

@@ -37,9 +37,12 @@ MEDIANS = {
 }
 """Seconds of an operation by method (docs/reference/compute-engine.md#operation-latency)."""
 
-DETECTION = 12.0
+DETECTION = 11.0
 """Seconds until the unreachable node on trial is noticed: the network problem detector looks every 10 s, and its report
-is read every 2 s (docs/reference/cut-over.md#trial)."""
+is read every second (docs/reference/cut-over.md#trial)."""
+
+URGENT_REQUESTS = 2.0
+"""As `REQUESTS` while a node is unreachable: operations are polled every second (`Operations.urgent`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings)
         at_most = outage(strategy, facts, settings).at_most
         trial = (
             ". If this cloud does not do what the order depends on, "
-            f"the pods of one node become unreachable for at most {at_most:.0f} s"
+            f"the pods of one node become unreachable for at most {at_most - SLOW_CHANGE + CHANGE_OF_SUBNET:.0f} s, "
+            f"or for at most {at_most:.0f} s if an operation is slow"
         )
         return f"No packet is expected to be lost{repaired}{trial if at_most else ''}."
     expected = outage(strategy, facts, settings)
@@ -113,7 +117,7 @@ def _trial(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float
             for step in UNMATCHED.transitions(facts, settings):
                 if not facts.unreachable:
                     return seconds + PROPAGATION + SLOW_CHANGE - CHANGE_OF_SUBNET
-                seconds += duration(step, facts) + REQUESTS
+                seconds += duration(step, facts) + URGENT_REQUESTS
                 facts = step.effect(facts)
     return 0.0
 

@@ -54,7 +54,7 @@ class Settings:
     """The same for each VM, in a large cluster."""
     gate_timeout: float = 300.0
     """How long a gate may fail before the cut-over stops: a node needs a minute to become Ready again."""
-    watch_every: float = 2.0
+    watch_every: float = 1.0
     """Seconds between two looks at the Nodes while one of them is on trial (docs/reference/cut-over.md#trial)."""
     recovery_timeout: float = 60.0
     """How long Nodes may take to report that their network works again after a rollback."""

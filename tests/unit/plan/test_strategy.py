@@ -74,7 +74,7 @@ def test_all_obstacles_are_reported_together_from_the_start(name: str) -> None:
 def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, at_rest(3), SETTINGS) == (
         "No packet is expected to be lost. If this cloud does not do what the order depends on, the pods of one node "
-        "become unreachable for at most 113 s."
+        "become unreachable for at most 57 s, or for at most 109 s if an operation is slow."
     )
     proved = replace(SETTINGS, decoys=True)
     assert describe_outage(OVERLAP, at_rest(3), proved) == "No packet is expected to be lost."
