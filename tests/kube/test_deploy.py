@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -53,6 +54,18 @@ def test_x6_the_manifests_and_definitions_apply_cleanly(cluster: Cluster) -> Non
     assert set(conditions) == {"NamesAccepted,Established"}, "NonStructuralSchema is a fault"
     again = kubectl(cluster, "create", "--filename", "deploy/crds")
     assert again.stderr.count("AlreadyExists") == len(conditions)
+
+
+def test_x6_the_commands_of_the_documentation_apply_each_manifest(cluster: Cluster) -> None:
+    """Given a new API server, when each `kubectl create namespace` and `kubectl apply` of a manifest in
+    docs/install.md runs word for word, then nothing is refused."""
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    commands = re.findall(r"kubectl ((?:create namespace \S+|apply [^\n`]*deploy/manifests/\S+))", text)
+    assert {command.split()[0] for command in commands} == {"create", "apply"}
+    assert {"gardener", "standalone"} <= {Path(command).stem for command in commands}
+    for command in dict.fromkeys(commands):
+        run = kubectl(cluster, *command.split())
+        assert (run.returncode, run.stderr) == (0, ""), command
 
 
 @contextmanager
