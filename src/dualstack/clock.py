@@ -97,6 +97,11 @@ class ScaledClock:
             await asyncio.sleep(max(left / self.speed, Pauses.SHORTEST_SLEEP))
             left = due - self.now()
 
+    def options(self) -> dict[str, object]:
+        """The options, without dashes, that give a command this clock."""
+        pauses = {"clock-pauses": self.pauses.path} if self.pauses is not None else {}
+        return {"clock-origin": repr(self.origin), "clock-speed": repr(self.speed), **pauses}
+
 
 def rfc3339(seconds: float, *, fraction: bool = False) -> str:
     """`seconds` since the epoch as UTC RFC 3339, as Kubernetes writes it (`fraction`: MicroTime, six digits)."""

@@ -22,7 +22,7 @@ _BEAT = 0.005
 _LATE = 0.01
 """Seconds of wall time by which a look may be late while the event loop keeps up."""
 
-_MOST, _LEAST = 0.012, 0.0002
+_MOST, _LEAST = 0.012, 0.0005
 """Seconds of wall time by which the clock may advance between two looks: usually, and while the loop is busy."""
 
 

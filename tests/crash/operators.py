@@ -86,8 +86,7 @@ class Operator:
             *("--strategy", strategy),
             *("--rollout", rollout),
             *("--prober-image", "prober"),
-            *("--clock-origin", repr(clock.origin)),
-            *("--clock-speed", repr(clock.speed)),
+            *(f"--{name}={value}" for name, value in clock.options().items()),
         ]
         self._pid = 0
         self._restarts: list[asyncio.Task[None]] = []

@@ -27,7 +27,11 @@ from dualstack.cli.live.options import output_options, snapshot_option
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
 )
 @snapshot_option
-@click.option("--nodes", type=click.IntRange(min=1), help="Number of nodes instead of the pools' minimum.")
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=1),
+    help="Number of nodes instead of the pools' minimum; refused if it takes over an hour.",
+)
 @click.option(
     "--strategy",
     type=StrategyName(),

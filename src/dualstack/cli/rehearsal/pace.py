@@ -39,10 +39,13 @@ MEASURED_AT = 200.0
 _SAMPLES = 25
 
 MOST_NODES = 1000
-"""The work of the simulated world grows with the square of the number of nodes."""
+"""No larger cluster has been tried; at this size, the estimate is an hour at best."""
+
+PAIR_SECONDS = 0.003
+"""Seconds of processor time for each pair of nodes: every host sees each change, and every pair is observed."""
 
 CAPACITY = 20_000.0
-"""Nodes times simulated seconds that one processor simulates in a second of wall time, node replacement included."""
+"""Nodes times simulated seconds that one processor simulates in a second, besides the work for pairs."""
 
 LONGEST = 3600.0
 """Seconds of wall time that a rehearsal may take on an idle machine."""
@@ -103,8 +106,8 @@ def too_large(shoot: ShootView) -> str | None:
 
 
 def _wall_seconds(shoot: ShootView, nodes: int) -> float:
-    """How long a rehearsal takes on an idle machine, roughly."""
-    return typical_duration(FORWARD, shoot, nodes) / (CAPACITY / nodes)
+    """How long a rehearsal takes on an idle machine, roughly (docs/measurements.md#rehearsals-of-large-clusters)."""
+    return PAIR_SECONDS * nodes**2 + typical_duration(FORWARD, shoot, nodes) * nodes / CAPACITY
 
 
 async def choose_speed(address: WorldAddress, requested: float) -> tuple[WorldAddress, Pace]:

@@ -148,7 +148,7 @@ def operator_arguments(
         "rollout": rollout,
         "prober-image": PROBER_IMAGE,
         "events": "-",
-        **address.clock_options(),
+        **address.clock.options(),
     }
     return ["operator", *(f"--{name}={value}" for name, value in options.items())]
 
@@ -159,7 +159,7 @@ async def run_command(name: str, arguments: list[str], address: WorldAddress, lo
         "kubeconfig": address.kubeconfig,
         "compute-endpoint": address.compute,
         "output": "json",
-        **address.clock_options(),
+        **address.clock.options(),
     }
     words = [name, *arguments, "--yes", *(f"--{option}={value}" for option, value in options.items())]
     child = await Child.start(f"command `dualstack {name}`", words, log)

@@ -59,12 +59,6 @@ class WorldAddress:
             left_out=tuple(facts.get("leftOut", ())),
         )
 
-    def clock_options(self) -> dict[str, object]:
-        """The options, without dashes, that give a command the clock of this world."""
-        clock = self.clock
-        pauses = {"clock-pauses": clock.pauses.path} if clock.pauses is not None else {}
-        return {"clock-origin": repr(clock.origin), "clock-speed": repr(clock.speed), **pauses}
-
     def garden(self) -> str:
         """The URL of the API server with the Shoots."""
         return find_connection(self.garden_kubeconfig).cluster.server.rstrip("/")
