@@ -100,8 +100,8 @@ class OptIn:
         self._told: dict[Key, str] = {}
 
     def includes(self, shoot: Manifest) -> bool:
-        """Whether this Shoot has opted in."""
-        return refusal(shoot, self._selection) is None
+        """Whether this Shoot has opted in and is not set aside, so that the end of either wakes it."""
+        return refusal(shoot, self._selection) is None and set_aside(shoot) is None
 
     async def allows(self, key: Key) -> bool:
         """False, with one line in the log, for a Shoot that has not opted in. Raises KubeError."""

@@ -12,6 +12,7 @@ from dualstack.model.kinds import CRD, NAMESPACE, Kind, Manifest
 from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.opt_in import OptIn, Selection
 from dualstack.operator.queue import Key
+from dualstack.operator.watches import ShootInterest
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.definitions import definitions
@@ -167,3 +168,14 @@ async def test_p23_a_shoot_that_gardenlet_would_set_aside_is_left_alone(change: 
     opt_in = OptIn(one_api_server(StoreKube(store)))
     for key in keys():
         assert await opt_in.allows(key) == (not left_alone or key.namespace == NS), key
+
+
+def test_p23_a_shoot_that_is_no_longer_set_aside_is_reconciled_at_once() -> None:
+    """Removing the annotation changes neither the generation nor the operation of the Shoot."""
+    interest = ShootInterest(OptIn(one_api_server(StoreKube(world({})))).includes)
+    metadata = {"name": "bar", "namespace": "garden-foo", "uid": "u", "generation": 1}
+    spec = {"provider": {"type": "gcp"}}
+    ignored = {ENABLED: "true", "shoot.gardener.cloud/ignore": "true"}
+    interest.wakes({"metadata": {**metadata, "annotations": ignored}, "spec": spec})
+    assert not interest.wakes({"metadata": {**metadata, "annotations": ignored}, "spec": spec})
+    assert interest.wakes({"metadata": {**metadata, "annotations": {ENABLED: "true"}}, "spec": spec})
