@@ -14,6 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TextIO
 
 MOST = 4 << 20
@@ -132,7 +134,22 @@ def unfailing_text(descriptor: int) -> TextIO:
 
 
 class OutputLost(Exception):
-    """Standard output cannot be written; the message is the reason."""
+    """A result cannot be written; the message names where to, and the reason."""
+
+
+def write_result(path: Path, content: bytes) -> None:
+    """Write a result to a file; one that exists is replaced only by a whole one. Raises OutputLost."""
+    new = path.with_name(f".{path.name}.new")
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device
+            path.write_bytes(content)
+            return
+        new.write_bytes(content)
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise OutputLost(f"{path} cannot be written: {error.strerror}") from error
 
 
 def print_out(text: str) -> None:

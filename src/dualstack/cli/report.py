@@ -23,7 +23,7 @@ def report(files: tuple[Path, ...], out: Path | None) -> None:
     """
     from dualstack.cli.html.documents import article_of
     from dualstack.cli.html.page import render
-    from dualstack.streams import print_out
+    from dualstack.streams import print_out, write_result
 
     articles = [
         article_of(sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes(), str(path)) for path in files
@@ -32,4 +32,4 @@ def report(files: tuple[Path, ...], out: Path | None) -> None:
     if out is None:
         print_out(page)
     else:
-        out.write_text(page + "\n", encoding="utf-8")
+        write_result(out, f"{page}\n".encode())

@@ -23,7 +23,7 @@ from dualstack.snapshot.anonymise import anonymised
 from dualstack.snapshot.document import Refusal, Resource, Snapshot, load
 from dualstack.snapshot.files import from_files
 from dualstack.snapshot.recording import Recorder
-from dualstack.streams import print_out
+from dualstack.streams import print_out, write_result
 
 KINDS = (POD, SERVICE, DAEMON_SET, DEPLOYMENT)
 """The kinds that are listed whole, besides what the reads below need."""
@@ -37,7 +37,7 @@ def run_snapshot(target: Target, *, output: Path | None, files: Sequence[Path], 
     if output is None:
         print_out(taken.as_json())
     else:
-        output.write_text(taken.as_json() + "\n", encoding="utf-8")
+        write_result(output, f"{taken.as_json()}\n".encode())
     if not quiet:
         objects = sum(map(len, taken.kubernetes.values()))
         failed = {call: each for call, each in taken.refusals.items() if not _absent(call, each)}

@@ -18,7 +18,7 @@ from dualstack.cli.live.options import Target
 from dualstack.cli.words import wrapped
 from dualstack.clock import Clock
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
-from dualstack.streams import print_out
+from dualstack.streams import OutputLost, print_out, write_result
 from dualstack.trial.cleanup import Cleanup, find_trials
 from dualstack.trial.compute import TrialCompute
 from dualstack.trial.document import Trial, encode
@@ -104,16 +104,27 @@ def run_trial(
 
     result = asyncio.run(work())
     document = encode(result)
-    if output is not None:
-        output.write_bytes(document)
-        lines = [*summary(result), f"`dualstack rehearse SHOOT --profile {output}` rehearses on such a cloud."]
-        print_out("\n".join(map(paragraph, lines if result.knobs else summary(result))))
-    else:
-        print_out(document.decode().rstrip())
-    if result.left:
-        raise ResourcesLeft(f"could not be removed: {'; '.join(result.left)}; run `dualstack trial --cleanup`")
+    try:
+        if output is not None:
+            _write(output, document)
+            lines = [*summary(result), f"`dualstack rehearse SHOOT --profile {output}` rehearses on such a cloud."]
+            print_out("\n".join(map(paragraph, lines if result.knobs else summary(result))))
+        else:
+            print_out(document.decode().rstrip())
+    finally:  # whatever becomes of the document, resources that cost money are named
+        if result.left:
+            raise ResourcesLeft(f"could not be removed: {'; '.join(result.left)}; run `dualstack trial --cleanup`")
     if result.ended == "it was interrupted":
         raise Interrupted("the trial was interrupted; everything is removed")
+
+
+def _write(output: Path, document: bytes) -> None:
+    """Write the document; print it where that fails, because it took half an hour. Raises OutputLost then."""
+    try:
+        write_result(output, document)
+    except OutputLost:
+        print_out(document.decode().rstrip())
+        raise
 
 
 async def _interruptible(run: Run, say: Callable[[str], None]) -> Trial:
