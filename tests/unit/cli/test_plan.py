@@ -159,7 +159,7 @@ def test_a_saved_plan_is_refused_when_the_world_has_moved_and_says_where(tmp_pat
         refuse_moved(path, connected(), facts)
     with pytest.raises(InvalidInput, match="since the plan was made, node node-9 is new"):
         refuse_moved(path, connected(), replace(FACTS, nodes=(*FACTS.nodes, node(9))))
-    with pytest.raises(InvalidInput, match="it is for cluster bar, not foo"):
+    with pytest.raises(InvalidInput, match="it is for cluster bar, not foo; check the context of the kubeconfig"):
         refuse_moved(path, connected("foo"), FACTS)
 
 

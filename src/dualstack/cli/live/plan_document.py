@@ -178,7 +178,10 @@ def refuse_moved(path: Path | None, cluster: Connected, facts: CutoverFacts) -> 
     plan = read_plan(path)
     name = cluster.identity.cluster.name
     if plan.cluster.name != name:
-        raise WorldMoved(f"--plan {path}: it is for cluster {plan.cluster.name}, not {name}")
+        raise WorldMoved(
+            f"--plan {path}: it is for cluster {plan.cluster.name}, not {name}; check the context of the kubeconfig, "
+            "or make a plan of this cluster with `dualstack plan --out FILE`"
+        )
     if found := moved(plan.facts, PlannedFacts.of(cluster.identity.cluster.project, facts)):
         raise WorldMoved(
             *(f"--plan {path}: since the plan was made, {each}" for each in found),
