@@ -6,20 +6,27 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option
-from dualstack.cli.live.traffic import Measuring, traffic_options
+from dualstack.cli.live.options import (
+    ChangeOptions,
+    cluster_options,
+    no_wait_option,
+    output_options,
+    plan_option,
+    yes_option,
+)
+from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()
 @cluster_options
 @click.option("--canary", metavar="NODE", default="", help="The node that loses its route first. Default: any.")
-@click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
+@no_wait_option
 @plan_option
 @traffic_options("the next gate stops the command if traffic was lost")
 @click.option("--prober-image", metavar="IMAGE", default="", help="Image with this program for --traffic.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @output_options()
-def finish(no_wait: bool, prober_image: str, **options: Any) -> None:
+def finish(no_wait: bool, **options: Any) -> None:
     """Finish the cut-over of a prepared cluster: prove every alias, delete the routes that are left, clear the flag.
 
     Waits until the route controller has stopped: Gardener stops it when the Shoot becomes dual-stack; elsewhere, you
@@ -27,5 +34,4 @@ def finish(no_wait: bool, prober_image: str, **options: Any) -> None:
     """
     from dualstack.cli.live.finish import run_finish
 
-    target, measuring = Target.of(options), Measuring.of(options)
-    run_finish(target, wait=not no_wait, measuring=measuring, prober_image=prober_image, **options)
+    run_finish(ChangeOptions.of(options), wait=not no_wait)

@@ -7,8 +7,17 @@ from typing import Any
 import click
 
 from dualstack.cli.cloud_options import StrategyName
-from dualstack.cli.live.options import Target, cluster_options, output_options, plan_option, profile_option
-from dualstack.cli.live.traffic import Measuring, traffic_options
+from dualstack.cli.live.options import (
+    ChangeOptions,
+    accept_option,
+    canary_option,
+    cluster_options,
+    no_wait_option,
+    output_options,
+    plan_option,
+    profile_option,
+)
+from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()
@@ -37,9 +46,9 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     help="For a strategy with an outage: continue without a prompt if the expected outage is not longer than this.",
 )
 @click.option("--prober-image", metavar="IMAGE", default="", help="As that of `prepare`: proves aliases first.")
-@click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
-@click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
-@click.option("--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped.")
+@canary_option
+@accept_option
+@no_wait_option
 @plan_option
 @profile_option
 @traffic_options("the next gate stops the migration if traffic was lost")
@@ -55,5 +64,4 @@ def migrate(no_wait: bool, **options: Any) -> None:
     """
     from dualstack.cli.live.migrate import run_migrate
 
-    target, measuring = Target.of(options), Measuring.of(options)
-    run_migrate(target, wait=not no_wait, measuring=measuring, **options)
+    run_migrate(ChangeOptions.of(options), wait=not no_wait, **options)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from dualstack.cli.live.options import (
-    Target,
+    ChangeOptions,
+    accept_option,
+    canary_option,
     cluster_options,
     output_options,
     plan_option,
     profile_option,
     shoot_options,
+    yes_option,
 )
-from dualstack.cli.live.traffic import Measuring, traffic_options
+from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()
@@ -28,8 +30,8 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     help="Image with this program. With it, a temporary VM first proves that this cloud delivers packets to alias "
     "ranges without a route (docs/reference/cut-over.md#decoys).",
 )
-@click.option("--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any.")
-@click.option("--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable.")
+@canary_option
+@accept_option
 @click.option("--undo", is_flag=True, help="Go back to routes: remove aliases, range and flag.")
 @click.option("--watch", is_flag=True, help="Keep running, and give nodes that join their alias, until interrupted.")
 @click.option("--trigger", is_flag=True, help="Make the Shoot dual-stack when the cluster is prepared.")
@@ -42,9 +44,9 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
 @plan_option
 @profile_option
 @traffic_options("the next gate stops the preparation if traffic was lost")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @output_options()
-def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
+def prepare(undo: bool, **options: Any) -> None:
     """Prepare a running IPv4 cluster: overlap flag, secondary pod range and alias ranges. Routes stay.
 
     No packet is lost, and nothing changes for pods. Afterwards, the controller that deletes the routes loses nothing
@@ -54,21 +56,13 @@ def prepare(undo: bool, watch: bool, plan: Path | None, **options: Any) -> None:
     from dualstack.cli.live.prepare import run_prepare
     from dualstack.cli.live.rollback import run_rollback
 
-    target, measuring = Target.of(options), Measuring.of(options)
-    profile = options.pop("profile")
-    given = {
-        "--watch": watch,
-        "--plan": plan,
-        "--profile": profile,
-        "--traffic": measuring.traffic,
-        "--trigger": options["trigger"],
-    }
-    others = [name for name, value in given.items() if value]
     if options["now"] and not options["trigger"]:
         raise click.UsageError("--now needs --trigger.")
+    others = [name for name in ("watch", "plan", "profile", "traffic", "trigger") if options[name]]
     if undo and others:
-        raise click.UsageError(f"--undo and {others[0]} exclude each other.")
+        raise click.UsageError(f"--undo and --{others[0]} exclude each other.")
+    common = ChangeOptions.of(options)
     if undo:
-        run_rollback(target, yes=options["yes"], output=options["output"], quiet=options["quiet"], undo=True)
+        run_rollback(common, undo=True)
     else:
-        run_prepare(target, watch=watch, plan=plan, profile=profile, measuring=measuring, **options)
+        run_prepare(common, **options)

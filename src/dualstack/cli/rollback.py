@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options
+from dualstack.cli.live.options import ChangeOptions, cluster_options, output_options, yes_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from dualstack.cli.live.options import Target, cluster_options, output_options
     help="Stage to return to: `aliases` has routes and aliases, `range` routes and the range, `flag` routes and the "
     "flag.",
 )
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @output_options()
 def rollback(to: str, **options: Any) -> None:
     """Go back to routes, or to a stage before, without losing a packet: the mirror of `prepare` and `finish`.
@@ -29,4 +29,4 @@ def rollback(to: str, **options: Any) -> None:
     """
     from dualstack.cli.live.rollback import run_rollback
 
-    run_rollback(Target.of(options), to=to, **options)
+    run_rollback(ChangeOptions.of(options), to)

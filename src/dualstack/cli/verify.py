@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import Target, cluster_options, output_options
-from dualstack.cli.live.traffic import Measuring, traffic_options
+from dualstack.cli.live.options import ChangeOptions, cluster_options, output_options
+from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()
@@ -29,7 +29,7 @@ from dualstack.cli.live.traffic import Measuring, traffic_options
     help="How long --traffic measures.",
 )
 @output_options("junit")
-def verify(expect: str | None, prober_image: str, traffic_seconds: float, **options: Any) -> None:
+def verify(expect: str | None, traffic_seconds: float, **options: Any) -> None:
     """Verify the cluster: routes, subnet, NICs, Nodes, pods, Services, DNS, agents, firewall, quotas. Changes nothing.
 
     With --traffic, it also runs a pod on each node for a while, and removes all of it again.
@@ -39,6 +39,4 @@ def verify(expect: str | None, prober_image: str, traffic_seconds: float, **opti
     """
     from dualstack.cli.live.verify import run_verify
 
-    measuring = Measuring.of(options)
-    target = Target.of(options)
-    sys.exit(run_verify(target, expect, measuring, prober_image, traffic_seconds, **options))
+    sys.exit(run_verify(ChangeOptions.of(options), expect, traffic_seconds))

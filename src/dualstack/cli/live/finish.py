@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
-from dualstack.cli.live.change import Change, Progress, confirm
+from dualstack.cli.live.change import Change, confirm
 from dualstack.cli.live.connect import Connected, connected
-from dualstack.cli.live.measured import settings_of
-from dualstack.cli.live.options import Target
+from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
-from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.prepare import refuse_canary
-from dualstack.cli.live.traffic import Measuring
+from dualstack.cli.live.prepare import begin
 from dualstack.cli.live.waiting import await_ready
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import MIGRATING, STOP_ROUTES
@@ -24,47 +20,20 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import ALONE, problems
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
-from dualstack.traffic.coordinator import TrafficSettings
 
 
-def run_finish(
-    target: Target,
-    *,
-    canary: str,
-    wait: bool,
-    plan: Path | None,
-    measuring: Measuring,
-    prober_image: str,
-    yes: bool,
-    output: str,
-    quiet: bool,
-) -> None:
+def run_finish(options: ChangeOptions, *, wait: bool) -> None:
     """Finish the cut-over and print the result."""
-    traffic = settings_of(measuring, prober_image)
-    asyncio.run(_finish(target, canary, plan, traffic, wait=wait, yes=yes, output=output, quiet=quiet))
+    asyncio.run(_finish(options, wait=wait))
 
 
-async def _finish(
-    target: Target,
-    canary: str,
-    plan: Path | None,
-    traffic: TrafficSettings | None,
-    *,
-    wait: bool,
-    yes: bool,
-    output: str,
-    quiet: bool,
-) -> None:
-    async with connected(target) as cluster:
-        progress = Progress(origin=cluster.clock.now(), quiet=quiet, clock=cluster.clock)
+async def _finish(options: ChangeOptions, *, wait: bool) -> None:
+    async with connected(options.target) as cluster:
         controller = controller_of(cluster)
-        change = Change(cluster, progress, controller, settings=Settings(canary=canary), traffic=traffic)
-        facts = await change.cut_over().observe()
-        refuse_canary(canary, facts)
-        refuse_moved(plan, cluster, facts)
+        change, facts = await begin(cluster, options, controller, Settings())
         _refuse(facts)
         if standing(facts) != "finished":
-            confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=yes)
+            confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:
             await await_ready(change, lambda: _not_ready(change, controller), wait=wait)
@@ -74,7 +43,7 @@ async def _finish(
             await change.record.clear()
 
         await change.run(work)
-        await print_outcome(change, "finish", output)
+        await print_outcome(change, "finish", options.output)
 
 
 def controller_of(cluster: Connected) -> RouteController:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dualstack.cli.live.traffic import TOLERATED, Measuring
+from dualstack.cli.live.traffic import TOLERATED
 from dualstack.model.errors import InvalidInput
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
 from dualstack.traffic.summary import KindReport, TrafficReport
@@ -32,13 +32,11 @@ class GateWatch:
         return f"measured traffic was interrupted: {loss}"
 
 
-def settings_of(measuring: Measuring, image: str) -> TrafficSettings | None:
-    """The settings; None without `--traffic`. InvalidInput without an image."""
-    if not measuring.traffic:
-        return None
+def settings_of(image: str, internet: tuple[str, ...]) -> TrafficSettings:
+    """What `--traffic` measures. InvalidInput without an image, or for a target that is no address with a port."""
     if not image:
         raise InvalidInput("--traffic: it needs --prober-image, an image of this program that the nodes can pull")
-    return TrafficSettings(image, internet=measuring.internet)
+    return TrafficSettings(image, internet=internet)
 
 
 def traffic_checks(report: TrafficReport) -> tuple[Check, ...]:

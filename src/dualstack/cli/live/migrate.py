@@ -14,13 +14,10 @@ import click
 from dualstack.cli.live.change import Change, confirm, interruptible
 from dualstack.cli.live.connect import connected
 from dualstack.cli.live.finish import controller_of
-from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.measured_cloud import contradicted, measurements_of, refuse_contradicted, say_risks
-from dualstack.cli.live.options import Target
+from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
-from dualstack.cli.live.plan_document import refuse_moved
-from dualstack.cli.live.prepare import announce, change_of, check, refuse_canary, until_prepared
-from dualstack.cli.live.traffic import Measuring
+from dualstack.cli.live.prepare import announce, begin, check, until_prepared
 from dualstack.cli.live.waiting import await_ready
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import hand_over
@@ -39,46 +36,33 @@ from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.plan.strategies.until import DUAL_STACK, until
-from dualstack.traffic.coordinator import TrafficSettings
 from dualstack.trial.measurements import Measurements
 
 STAGES: Mapping[str, Stage] = {"flag": Stage.FLAG, "range": Stage.RANGE, "aliases": Stage.ALIASES}
 """The values of `--until` in which every route stays."""
 
 
-def run_migrate(target: Target, *, measuring: Measuring, prober_image: str, **options: Any) -> None:
-    """Migrate the cluster and print the result; other `options` as those of `_migrate`."""
-    traffic = settings_of(measuring, prober_image)
-    asyncio.run(_migrate(target, traffic=traffic, prober_image=prober_image, **options))
+def run_migrate(options: ChangeOptions, **others: Any) -> None:
+    """Migrate the cluster and print the result; `others` as the options of `_migrate`."""
+    asyncio.run(_migrate(options, **others))
 
 
 async def _migrate(
-    target: Target,
+    options: ChangeOptions,
     *,
     goal: str,
     strategy: str,
     accept_outage: float | None,
-    prober_image: str,
-    canary: str,
     accept: Sequence[str],
     wait: bool,
-    plan: Path | None,
     profile: Path | None,
-    traffic: TrafficSettings | None,
-    yes: bool,
-    output: str,
-    quiet: bool,
 ) -> None:
     measured = measurements_of(profile)
-    async with connected(target) as cluster:
+    async with connected(options.target) as cluster:
         if cluster.identity.platform == "gardener":
             raise InvalidInput(hand_over(cluster.identity))
         controller = controller_of(cluster)
-        made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
-        change = replace(made, controller=controller, traffic=traffic)
-        facts = await change.cut_over().observe()
-        refuse_canary(canary, facts)
-        refuse_moved(plan, cluster, facts)
+        change, facts = await begin(cluster, options, controller)
         _refuse_past(goal, facts)
         chosen, stage = OVERLAP, STAGES.get(goal)
         proven = PROVEN in await change.record.notes()  # aliases are in place, so the preflight has passed
@@ -93,10 +77,10 @@ async def _migrate(
             name = cluster.identity.cluster.nodes_subnet
             change.progress.say(f"The last step makes subnet {name} dual-stack, which no command can undo.")
         if whole or not facts.finished:
-            confirm(f"Migrate the infrastructure of cluster {cluster.identity.cluster.name}?", yes=yes)
+            confirm(f"Migrate the infrastructure of cluster {cluster.identity.cluster.name}?", yes=options.yes)
         _confirm_outage(change, chosen, facts, accept_outage)
         await _carry_out(change, controller, chosen, goal, wait=wait)
-        await print_outcome(change, "migrate", output)
+        await print_outcome(change, "migrate", options.output)
 
 
 async def _carry_out(change: Change, controller: RouteController, strategy: Strategy, goal: str, *, wait: bool) -> None:

@@ -14,6 +14,7 @@ from dualstack.cli.cloud_options import Speed, pauses_option
 
 if TYPE_CHECKING:
     from dualstack.clock import ScaledClock
+    from dualstack.traffic.coordinator import TrafficSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,6 +55,30 @@ class Target:
     def of(cls, options: dict[str, Any]) -> Target:
         """From the options of a command, which are removed from `options`."""
         return cls(**{name: options.pop(name) for name in cls.__slots__ if name in options})
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOptions:
+    """The options that `prepare`, `migrate`, `finish`, `rollback` and `verify` share; a command may lack some."""
+
+    target: Target
+    canary: str = ""
+    prober_image: str = ""
+    plan: Path | None = None
+    traffic: TrafficSettings | None = None
+    yes: bool = False
+    output: str = "text"
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, options: dict[str, Any]) -> ChangeOptions:
+        """From the options of a command, which are removed from `options`. InvalidInput for those of `--traffic`."""
+        from dualstack.cli.live.measured import settings_of
+
+        target, wanted, internet = Target.of(options), options.pop("traffic", False), options.pop("internet", ())
+        traffic = settings_of(options.get("prober_image", ""), internet) if wanted else None
+        shared = {name: options.pop(name) for name in cls.__slots__ if name in options}
+        return cls(target, traffic=traffic, **shared)
 
 
 def add(command: Command, *options: Callable[[Command], Command]) -> Command:
@@ -126,6 +151,13 @@ plan_option = click.option(
     type=DOCUMENT,
     help="A plan of `dualstack plan --out`; refuse if the cluster is not as it was then.",
 )
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+no_wait_option = click.option(
+    "--no-wait", is_flag=True, help="Fail instead of waiting until the route controller has stopped."
+)
+accept_option = click.option(
+    "--accept", multiple=True, metavar="ID", help="Accept the finding ID of the preflight. Repeatable."
+)
 
 
 def shoot_options(command: Command) -> Command:
@@ -150,6 +182,11 @@ def shoot_options(command: Command) -> Command:
             help="Of a Gardener shoot: a kubeconfig of its seed, which shows its machines and Gardener's objects.",
         ),
     )
+
+
+canary_option = click.option(
+    "--canary", metavar="NODE", default="", help="The node that goes first in every stage. Default: any."
+)
 
 
 def output_options(*formats: str) -> Callable[[Command], Command]:

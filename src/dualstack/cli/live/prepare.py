@@ -13,17 +13,16 @@ from dualstack.cli.live.change import Change, Progress, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.inspect import inspect
-from dualstack.cli.live.measured import settings_of
 from dualstack.cli.live.measured_cloud import measurements_of, refuse_contradicted, say_risks
-from dualstack.cli.live.options import Target
+from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName
-from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.live.trigger import Trigger, trigger_of
 from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
+from dualstack.live.route_controller import RouteController
 from dualstack.live.work_report import WorkReport
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
@@ -36,44 +35,31 @@ from dualstack.plan.strategies.prepare import JOINED, PREPARE, prepared
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
-from dualstack.traffic.coordinator import TrafficSettings
 
 
-def run_prepare(target: Target, *, measuring: Measuring, prober_image: str, **options: Any) -> None:
-    """Prepare the cluster and print the result; other `options` as those of `_prepare`."""
-    traffic = settings_of(measuring, prober_image)
-    asyncio.run(_prepare(target, traffic=traffic, prober_image=prober_image, **options))
+def run_prepare(options: ChangeOptions, **others: Any) -> None:
+    """Prepare the cluster and print the result; `others` as the options of `_prepare`."""
+    asyncio.run(_prepare(options, **others))
 
 
 async def _prepare(
-    target: Target,
+    options: ChangeOptions,
     *,
-    prober_image: str,
-    canary: str,
     accept: Sequence[str],
     watch: bool,
-    plan: Path | None,
     profile: Path | None,
-    traffic: TrafficSettings | None,
     trigger: bool,
     now: bool,
-    yes: bool,
-    output: str,
-    quiet: bool,
 ) -> None:
     measured = measurements_of(profile)
     async with AsyncExitStack() as stack:
-        cluster = await stack.enter_async_context(connected(target))
+        cluster = await stack.enter_async_context(connected(options.target))
         then: Trigger | None = None
         if trigger:
-            found = trigger_of(cluster.identity, target.garden_kubeconfig, target.shoot, now=now)
+            found = trigger_of(cluster.identity, options.target.garden_kubeconfig, options.target.shoot, now=now)
             then = await stack.enter_async_context(found)
             await then.rehearse()
-        made = change_of(cluster, quiet=quiet, prober_image=prober_image, canary=canary)
-        change = replace(made, traffic=traffic)
-        facts = await change.cut_over().observe()
-        refuse_canary(canary, facts)
-        refuse_moved(plan, cluster, facts)
+        change, facts = await begin(cluster, options)
         proven = PROVEN in await change.record.notes()
         if not (prepared(facts) and proven):
             refuse_late(facts)
@@ -83,7 +69,7 @@ async def _prepare(
             announce(change, facts, PREPARE)
             say_risks(measured, change.progress.say)
             edit = f", and then make Shoot {then.shoot} dual-stack" if then else ""
-            confirm(f"Prepare cluster {cluster.identity.cluster.name}{edit}?", yes=yes)
+            confirm(f"Prepare cluster {cluster.identity.cluster.name}{edit}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:
             async with change.measured():
@@ -98,7 +84,7 @@ async def _prepare(
         except Interrupted:
             if not watch or not prepared(await change.cut_over().observe()):
                 raise
-        await print_outcome(change, "prepare", output, triggered=trigger)
+        await print_outcome(change, "prepare", options.output, triggered=trigger)
 
 
 async def until_prepared(change: Change, redirection: Redirection) -> None:
@@ -141,11 +127,29 @@ async def _watch(change: Change, redirection: Redirection) -> None:
                 change.progress.say(f"Retrying: {said}")
 
 
-def change_of(cluster: Connected, *, quiet: bool, prober_image: str = "", canary: str = "") -> Change:
-    """A change that keeps the route controller."""
-    settings = replace(settings_for(cluster, prober_image), canary=canary)
-    progress = Progress(origin=cluster.clock.now(), quiet=quiet, clock=cluster.clock)
-    return Change(cluster, progress, prober_image=prober_image, settings=settings)
+async def begin(
+    cluster: Connected,
+    options: ChangeOptions,
+    controller: RouteController | None = None,
+    settings: Settings | None = None,
+) -> tuple[Change, CutoverFacts]:
+    """The change, and the cluster as it is. Without a controller, routes and their controller stay; settings: by
+    default those of a preparation. InvalidInput for a canary that is no node with a pod CIDR; WorldMoved for a plan of
+    another state."""
+    settings = replace(settings or settings_for(cluster, options.prober_image), canary=options.canary)
+    change = Change(
+        cluster,
+        Progress(origin=cluster.clock.now(), quiet=options.quiet, clock=cluster.clock),
+        controller,
+        options.prober_image if settings.decoys else "",
+        settings,
+        options.traffic,
+    )
+    facts = await change.cut_over().observe()
+    if options.canary and options.canary not in facts.pod_cidr_of:
+        raise InvalidInput(f"--canary {options.canary}: the cluster has no node of this name with a VM and a pod CIDR")
+    refuse_moved(options.plan, cluster, facts)
+    return change, facts
 
 
 def settings_for(cluster: Connected, prober_image: str = "") -> Settings:
@@ -160,12 +164,6 @@ def refuse_late(facts: CutoverFacts) -> None:
             "no route is left: the cluster is past its preparation; run `dualstack finish`, or `dualstack status` to "
             "see where it stands"
         )
-
-
-def refuse_canary(canary: str, facts: CutoverFacts) -> None:
-    """InvalidInput for a canary that is no node with a pod CIDR."""
-    if canary and canary not in facts.pod_cidr_of:
-        raise InvalidInput(f"--canary {canary}: the cluster has no node of this name with a VM and a pod CIDR")
 
 
 async def check(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import Connected, connected
-from dualstack.cli.live.options import Target
+from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
-from dualstack.cli.live.prepare import announce, change_of, refuse_late
+from dualstack.cli.live.prepare import announce, begin, refuse_late
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.live.state import standing
@@ -27,17 +28,14 @@ STAGES: Mapping[str, Stage] = {
 """The stages that can be gone back to, by name."""
 
 
-def run_rollback(
-    target: Target, *, yes: bool, output: str, quiet: bool, to: str = "routes", undo: bool = False
-) -> None:
+def run_rollback(options: ChangeOptions, to: str = "routes", *, undo: bool = False) -> None:
     """Take the cluster back and print the result. undo: for `dualstack prepare --undo`."""
-    asyncio.run(_rollback(target, STAGES[to], yes=yes, output=output, quiet=quiet, undo=undo))
+    asyncio.run(_rollback(options, STAGES[to], undo=undo))
 
 
-async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet: bool, undo: bool) -> None:
-    async with connected(target) as cluster:
-        change = change_of(cluster, quiet=quiet)
-        facts = await change.cut_over().observe()
+async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
+    async with connected(options.target) as cluster:
+        change, facts = await begin(cluster, replace(options, canary="", prober_image=""))
         if undo:
             refuse_late(facts)
         _refuse_gardeners(cluster, facts)
@@ -45,7 +43,7 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
         announce(change, facts, way_back(to))
         for sentence in irreversible(facts):
             change.progress.say(f"Note: {sentence}.")
-        confirm(f"Take cluster {cluster.identity.cluster.name} back to {to.words}?", yes=yes)
+        confirm(f"Take cluster {cluster.identity.cluster.name} back to {to.words}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:
             if to is not Stage.ALIASES:
@@ -61,7 +59,7 @@ async def _rollback(target: Target, to: Stage, *, yes: bool, output: str, quiet:
                 await change.record.clear()
 
         await change.run(work)
-        await print_outcome(change, "prepare --undo" if undo else "rollback", output)
+        await print_outcome(change, "prepare --undo" if undo else "rollback", options.output)
 
 
 def _advice(facts: CutoverFacts) -> str:

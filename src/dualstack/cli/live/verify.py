@@ -14,17 +14,16 @@ from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.junit import Case, junit
-from dualstack.cli.live.measured import settings_of, traffic_checks
-from dualstack.cli.live.options import Target
+from dualstack.cli.live.measured import traffic_checks
+from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.result import ClusterName, print_result
-from dualstack.cli.live.traffic import Measuring
 from dualstack.cli.words import wrapped
 from dualstack.live.checks import cut_over_checks, expected_state
 from dualstack.live.state import NodeState, Standing, node_states, standing
 from dualstack.live.work_report import working
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.streams import print_out
-from dualstack.traffic.coordinator import Traffic, TrafficSettings
+from dualstack.traffic.coordinator import Traffic
 from dualstack.verify.checks import taint_of
 from dualstack.verify.expectations import EXPECTED, Expected, rules_for
 from dualstack.verify.facts import Facts, Sources, Taint
@@ -79,31 +78,26 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return junit(f"dualstack verify {self.cluster.name}: {self.expected}", map(_case, self.checks))
 
 
-def run_verify(
-    target: Target, expect: str | None, measuring: Measuring, image: str, seconds: float, *, output: str, quiet: bool
-) -> int:
-    """Verify, print the result and return the exit status. image, seconds: of the measured traffic."""
-    settings = settings_of(measuring, image)
-    found = asyncio.run(_verify(target, expect, settings, seconds, quiet=quiet))
-    if output == "junit":
+def run_verify(options: ChangeOptions, expect: str | None, seconds: float) -> int:
+    """Verify, print the result and return the exit status. seconds: of the measured traffic."""
+    found = asyncio.run(_verify(options, expect, seconds))
+    if options.output == "junit":
         print_out(found.junit())
     else:
-        print_result(found, found.describe(), output)
+        print_result(found, found.describe(), options.output)
     return found.exit_status
 
 
-async def _verify(
-    target: Target, expect: str | None, settings: TrafficSettings | None, seconds: float, *, quiet: bool
-) -> Verification:
-    async with connected(target) as cluster:
+async def _verify(options: ChangeOptions, expect: str | None, seconds: float) -> Verification:
+    async with connected(options.target) as cluster:
         wanted = next((each for each in EXPECTED if each == expect), None)
-        progress = Progress(cluster.clock.now(), quiet)
+        progress = Progress(cluster.clock.now(), options.quiet)
         progress.say("Reading the cluster and its project.")
         found = await read_verification(cluster, wanted)
-        if settings is None:
+        if options.traffic is None:
             return found
         progress.say(f"Measuring traffic for {seconds:.0f} s.")
-        async with Traffic(cluster.kube, cluster.clock, settings) as traffic:
+        async with Traffic(cluster.kube, cluster.clock, options.traffic) as traffic:
             await cluster.clock.sleep(seconds)
             await traffic.loss()
             report = await traffic.report()
