@@ -2,14 +2,16 @@
 
 Find the method id in a table below and open the module of the class. Modules are named after resources:
 
-    network/    networks, subnetworks (with secondary_ranges, ipv6_prefixes, range_conflicts), routes, firewalls,
-                routers, static_addresses, peerings (with peering_conflicts)
+    network/    networks, subnetworks (with secondary_ranges, ipv6_prefixes, range_conflicts, purposes, utilization),
+                routes, firewalls, routers (with nats, advertising, router_status), static_addresses, peerings (with
+                peering_conflicts)
     machines/   instances (insert, delete, start, stop, tags, labels, metadata), interfaces (updateNetworkInterface,
-                with aliases and allocation_transaction), access_configs, instance_updates, disks
+                with aliases and allocation_transaction), access_configs, instance_updates, disks, images,
+                accelerators, serial_ports, run_limits
     balancing/  forwarding_rules (with frontend_addresses, ports), backend_services, health_checks, instance_groups,
                 endpoint_groups (with backend_groups)
     groups/     managed_groups (requests, with update_policy), managed_instances (reconcile loop), instance_templates
-    project/    inventory (storage), quotas, allocation_quotas, latency, knobs
+    project/    inventory (storage), quotas, allocation_quotas, latency, knobs, locations, metadata
 
 For example, a patch of `aliasIpRanges` is instances.updateNetworkInterface: `Interfaces.update` in
 machines/interfaces.py checks the request, machines/aliases.py parses and allocates the ranges. `reading.py` implements

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 from dualstack_sim.compute.api.bodies import accept, accept_labels
@@ -16,6 +17,35 @@ from dualstack_sim.compute.api.errors import (
 from dualstack_sim.compute.api.operations import Effect, Work
 from dualstack_sim.compute.api.references import Key, check_name
 from dualstack_sim.compute.project.project import Call, Project
+
+
+class Methods:
+    """The methods of one kind of resource. collection: as in its path."""
+
+    collection = ""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def _target(self, call: Call) -> tuple[Key, Json]:
+        """As `change_target`, of the resource that the path names."""
+        return change_target(self._project, Key(self.collection, call.scope, call.name))
+
+
+class Replaced(Methods):
+    """Methods of resources that patch and update write as a whole."""
+
+    def patch(self, call: Call) -> Work:
+        """Absent fields stay unchanged."""
+        return self._replace(call, "patch", keep=True)
+
+    def update(self, call: Call) -> Work:
+        """Absent fields get their defaults."""
+        return self._replace(call, "update", keep=False)
+
+    @abstractmethod
+    def _replace(self, call: Call, kind: str, *, keep: bool) -> Work:
+        """The work of the method `kind`; keep: whether absent fields stay."""
 
 
 def new_key(project: Project, collection: str, scope: str, body: Json, *fields: str) -> Key:

@@ -8,9 +8,9 @@ from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed
 from dualstack_sim.compute.api.errors import ApiError, Json, condition_not_met, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Replaced, insertion, new_key
 from dualstack_sim.compute.balancing.backend_groups import balanced_group_of, find_group, vms_of
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 PASSTHROUGH = ("EXTERNAL", "INTERNAL")
@@ -68,11 +68,10 @@ _BACKEND: Schema = {
 _CHECKED = ("loadBalancingScheme", "network", "backends", "healthChecks", "protocol")
 
 
-class BackendServices:
+class BackendServices(Replaced):
     """backendServices and regionBackendServices: insert, patch, update, delete."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "backendServices"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -85,14 +84,6 @@ class BackendServices:
             resource["region"] = project.links.within(call.scope)
         return insertion(project, key, resource | self._checked(key, body))
 
-    def patch(self, call: Call) -> Work:
-        """Absent fields stay unchanged."""
-        return self._replace(call, "patch", keep=True)
-
-    def update(self, call: Call) -> Work:
-        """Absent fields get their defaults."""
-        return self._replace(call, "update", keep=False)
-
     def delete(self, call: Call) -> Work:
         """Refused while a forwarding rule uses it."""
         project = self._project
@@ -101,9 +92,6 @@ class BackendServices:
             if row.get("backendService") == resource["selfLink"] and enforced("balancing.backend-service-in-use"):
                 raise in_use("backend_service", project.links.partial(key), project.links.partial(rule))
         return Work(key, resource["id"], "delete", lambda at: project.inventory.put(at, key, None))
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("backendServices", call.scope, call.name))
 
     def _replace(self, call: Call, kind: str, *, keep: bool) -> Work:
         inventory = self._project.inventory

@@ -9,9 +9,9 @@ from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed
 from dualstack_sim.compute.api.errors import Json, bad_request, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, insertion, new_key
 from dualstack_sim.compute.balancing.backend_groups import ENDPOINTS, shown, users_of
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 SCHEMA: Schema = {
@@ -28,11 +28,10 @@ _ENDPOINT: Schema = {
 }  # fmt: skip
 
 
-class EndpointGroups:
+class EndpointGroups(Methods):
     """networkEndpointGroups: insert, delete, attachNetworkEndpoints, detachNetworkEndpoints, and their reads."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "networkEndpointGroups"
 
     def rows(self, scope: str) -> list[Json]:
         table = self._project.inventory.table("networkEndpointGroups", scope)
@@ -125,9 +124,6 @@ class EndpointGroups:
             inventory.put(at, key, current | {ENDPOINTS: change(current[ENDPOINTS])})
 
         return Work(key, resource["id"], kind, finish)
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("networkEndpointGroups", call.scope, call.name))
 
     @staticmethod
     def _entries(call: Call) -> list[tuple[str, Json]]:

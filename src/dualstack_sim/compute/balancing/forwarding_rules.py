@@ -17,13 +17,13 @@ from dualstack_sim.compute.api.errors import (
 )
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, unknown_reference
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, insertion, new_key
 from dualstack_sim.compute.api.shapes import IP_VERSIONS
 from dualstack_sim.compute.balancing.backend_services import SCHEMES
 from dualstack_sim.compute.balancing.frontend_addresses import choose_address, release_address
 from dualstack_sim.compute.balancing.ports import check_ports
 from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 _PROTOCOLS = ("AH", "ESP", "ICMP", "L3_DEFAULT", "SCTP", "TCP", "UDP")
@@ -44,11 +44,10 @@ SCHEMA: Schema = {
 }  # fmt: skip
 
 
-class ForwardingRules:
+class ForwardingRules(Methods):
     """forwardingRules and globalForwardingRules: insert, patch, setTarget, delete."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "forwardingRules"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -160,6 +159,3 @@ class ForwardingRules:
             project.inventory.put(at, key, None)
 
         return Work(key, resource["id"], "delete", finish)
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("forwardingRules", call.scope, call.name))

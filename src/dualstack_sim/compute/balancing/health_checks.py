@@ -5,9 +5,8 @@ from __future__ import annotations
 from dualstack_sim.compute.api.bodies import Schema, accept, echoed, refuse_changes
 from dualstack_sim.compute.api.errors import Json, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
-from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.api.resource_changes import Replaced, insertion, new_key
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 _PORT_SPECIFICATIONS = ("USE_FIXED_PORT", "USE_NAMED_PORT", "USE_SERVING_PORT")
@@ -46,11 +45,10 @@ _ECHOED = ("description", "logConfig", "sourceRegions")
 _CHANGED = ("type", *_ECHOED, *_LIMITS, *(field for field, _ in _PROTOCOLS.values()))
 
 
-class HealthChecks:
+class HealthChecks(Replaced):
     """healthChecks and regionHealthChecks: insert, patch, update, delete."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "healthChecks"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -61,14 +59,6 @@ class HealthChecks:
             resource["region"] = project.links.within(call.scope)
         return insertion(project, key, resource)
 
-    def patch(self, call: Call) -> Work:
-        """Absent fields stay unchanged."""
-        return self._replace(call, "patch", keep=True)
-
-    def update(self, call: Call) -> Work:
-        """Absent fields get their defaults."""
-        return self._replace(call, "update", keep=False)
-
     def delete(self, call: Call) -> Work:
         """Refused while a backend service uses it."""
         project = self._project
@@ -77,9 +67,6 @@ class HealthChecks:
             if resource["selfLink"] in row.get("healthChecks", ()) and enforced("balancing.health-check-in-use"):
                 raise in_use("health_check", project.links.partial(key), project.links.partial(service))
         return Work(key, resource["id"], "delete", lambda at: project.inventory.put(at, key, None))
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("healthChecks", call.scope, call.name))
 
     def _replace(self, call: Call, kind: str, *, keep: bool) -> Work:
         key, current = self._target(call)

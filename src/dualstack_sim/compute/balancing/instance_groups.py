@@ -9,7 +9,7 @@ from dualstack_sim.compute.api.bodies import Schema, accept, accept_list, echoed
 from dualstack_sim.compute.api.errors import ApiError, Json, condition_not_met, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion, new_key
 from dualstack_sim.compute.balancing.backend_groups import MEMBERS, balanced_group_of, shown, users_of, vms_of
 from dualstack_sim.compute.balancing.backend_services import in_two_groups
 from dualstack_sim.compute.project.project import Call, Project
@@ -23,14 +23,11 @@ SCHEMA: Schema = {
 _INSTANCES: Schema = {"instances": list}
 
 
-class InstanceGroups:
+class InstanceGroups(Methods):
     """instanceGroups: insert, delete, addInstances, removeInstances, setNamedPorts, and their reads.
 
     The group of a manager is changed through its manager only.
     """
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     # -- reading
 

@@ -8,12 +8,12 @@ from dualstack_sim.compute.api.bodies import accept, accept_list
 from dualstack_sim.compute.api.errors import Json, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion, new_key
 from dualstack_sim.compute.machines.aliases import parse_alias_requests
 from dualstack_sim.compute.machines.disks import ATTACHED
 from dualstack_sim.compute.machines.instances import SCHEMA as INSTANCE
 from dualstack_sim.compute.machines.interfaces import SCHEMA as INTERFACE
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, type] = {
@@ -31,11 +31,8 @@ PROPERTIES: dict[str, type] = {field: INSTANCE[field] for field in _PROPERTIES} 
 _WHERE = "resource.properties"
 
 
-class InstanceTemplates:
+class InstanceTemplates(Methods):
     """instanceTemplates.insert and delete. `api/reading.py` implements get and list."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def insert(self, call: Call) -> Work:
         project = self._project

@@ -18,6 +18,7 @@ from dualstack_sim.compute.api.errors import (
     not_found,
 )
 from dualstack_sim.compute.api.references import Key, unknown_reference
+from dualstack_sim.compute.api.resource_changes import Methods
 from dualstack_sim.compute.machines.run_limits import check_run_duration
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.quotas import ALL_GPUS
@@ -48,11 +49,8 @@ _COUNTED = re.compile(r"(a2-(?:high|ultra)gpu)-([0-9]+)g")
 _G2 = re.compile(r"g2-standard-([0-9]+)")
 
 
-class AcceleratorTypes:
+class AcceleratorTypes(Methods):
     """acceleratorTypes.get and the rows of its lists; every zone has every type."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def get(self, call: Call) -> Json:
         if call.name not in TYPES:

@@ -13,7 +13,7 @@ from dualstack_sim.compute.api.bodies import accept, accept_list, echoed, one_of
 from dualstack_sim.compute.api.errors import Json, bad_request, invalid, not_found, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.api.resource_changes import change_target, interface_of
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, interface_of
 from dualstack_sim.compute.network.addresses import dotted, parse_ipv4
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.rules import enforced
@@ -124,11 +124,8 @@ def nat_users(project: Project) -> dict[str, str]:
     }
 
 
-class AccessConfigs:
+class AccessConfigs(Methods):
     """instances.addAccessConfig, deleteAccessConfig, updateAccessConfig. Each changes the interface's fingerprint."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def add(self, call: Call) -> Work:
         key, interface = self._interface(call)

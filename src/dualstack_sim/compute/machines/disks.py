@@ -20,7 +20,7 @@ from dualstack_sim.compute.api.errors import (
 )
 from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import Key, check_name
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import ARCHITECTURES, GUEST_FEATURES
 from dualstack_sim.compute.machines.images import image_size
 from dualstack_sim.compute.project.project import Call, Project
@@ -55,11 +55,10 @@ _DEFAULT_SIZE = 10
 _LARGEST = 65536
 
 
-class Disks:
+class Disks(Methods):
     """disks.insert, delete, resize. `api/reading.py` implements get and list."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "disks"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -92,18 +91,12 @@ class Disks:
         grown = {"sizeGb": str(wanted)}
         return Work(key, resource["id"], "resizeDisk", lambda at: inventory.put(at, key, inventory.get(key) | grown))
 
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("disks", call.scope, call.name))
 
-
-class DiskAttachments:
+class DiskAttachments(Methods):
     """instances.attachDisk and detachDisk: one at a time on one VM.
 
     Source: docs/reference/compute-engine.md#disk-attachment.
     """
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def attach(self, call: Call) -> Work:
         """Attach an existing disk; the operation fails if a VM already uses it."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from dualstack_sim.compute.api.errors import Json, not_found
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.api.resource_changes import Methods
+from dualstack_sim.compute.project.project import Call
 
 PUBLIC: Mapping[str, Mapping[str, str]] = {
     "cos-cloud": {"cos-stable": "cos-stable-121-18867-90-4"},
@@ -23,11 +24,8 @@ DISK_SIZE = 10
 _CREATED = "2025-10-21T09:00:00.000-07:00"
 
 
-class Images:
+class Images(Methods):
     """images.get, list and getFromFamily, of the public image projects; this project has no images."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def get(self, call: Call) -> Json:
         for image in self.rows(call):

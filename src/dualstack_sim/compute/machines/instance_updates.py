@@ -9,10 +9,10 @@ from dualstack_sim.compute.api.bodies import accept, one_of, refuse_changes
 from dualstack_sim.compute.api.errors import Json, bad_request, condition_not_met, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import Key
-from dualstack_sim.compute.api.resource_changes import change_target
+from dualstack_sim.compute.api.resource_changes import Methods, change_target
 from dualstack_sim.compute.machines.accelerators import checked_scheduling
 from dualstack_sim.compute.machines.instances import ECHOED, SCHEMA, machine_type
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 _ACTIONS = ("NO_EFFECT", "REFRESH", "RESTART")
@@ -37,11 +37,8 @@ _FIXED = (
 """Some of these have their own methods."""
 
 
-class InstanceUpdates:
+class InstanceUpdates(Methods):
     """instances.update, setMachineType, setDeletionProtection, reset."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def update(self, call: Call) -> Work:
         """Change fields, within the limit of `mostDisruptiveAllowedAction` on a running VM."""

@@ -19,7 +19,7 @@ from dualstack_sim.compute.api.errors import (
 )
 from dualstack_sim.compute.api.operations import Effect, Work, no_effect
 from dualstack_sim.compute.api.references import Key, check_name
-from dualstack_sim.compute.api.resource_changes import change_target
+from dualstack_sim.compute.api.resource_changes import Methods, change_target
 from dualstack_sim.compute.api.shapes import (
     ACCELERATORS,
     DISPLAY,
@@ -76,11 +76,8 @@ _STAGING = 0.4
 """The fraction of a start after which a VM changes from PROVISIONING to STAGING."""
 
 
-class Instances:
+class Instances(Methods):
     """instances.insert, delete, start, stop, setTags, setLabels, setMetadata."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     # -- insert
 

@@ -24,7 +24,7 @@ from dualstack_sim.compute.api.errors import (
 )
 from dualstack_sim.compute.api.operations import Work, no_effect
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, interface_of
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, interface_of
 from dualstack_sim.compute.machines.access_configs import access_configs, ipv6_access_config
 from dualstack_sim.compute.machines.aliases import (
     allocate_aliases,
@@ -205,11 +205,8 @@ def _ipv6_range(
 # -- instances.updateNetworkInterface
 
 
-class Interfaces:
+class Interfaces(Methods):
     """The method instances.updateNetworkInterface (docs/reference/compute-engine.md#interface-updates)."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def update(self, call: Call) -> Work:
         """Plan the change and allocate its addresses; it takes effect when the operation is DONE.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dualstack_sim.compute.api.errors import Json, invalid
 from dualstack_sim.compute.api.references import Key
+from dualstack_sim.compute.api.resource_changes import Methods
 from dualstack_sim.compute.project.project import Call, Project
 from dualstack_sim.compute.project.serial_output import SerialOutput
 from dualstack_sim.rules import enforced
@@ -11,11 +12,8 @@ from dualstack_sim.rules import enforced
 PORTS = range(1, 5)
 
 
-class SerialPorts:
+class SerialPorts(Methods):
     """Shows what guests wrote. The output ends with its VM and is not part of a saved state."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def get(self, call: Call) -> Json:
         self._project.guests(call.now)

@@ -10,10 +10,16 @@ from dualstack_sim.compute.api.bodies import accept, accept_list, accept_strings
 from dualstack_sim.compute.api.errors import Json, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, interface_of, new_key
+from dualstack_sim.compute.api.resource_changes import (
+    Methods,
+    Replaced,
+    insertion,
+    interface_of,
+    new_key,
+)
 from dualstack_sim.compute.api.shapes import FIREWALL_LOG, PARAMETERS
 from dualstack_sim.compute.network.addresses import parse_cidr
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, Any] = {
@@ -29,11 +35,10 @@ _LISTS = (*_RANGES, "sourceTags", "targetTags", "sourceServiceAccounts", "target
 _SERVER_SIDE = ("kind", "id", "creationTimestamp", "selfLink", "name")
 
 
-class Firewalls:
+class Firewalls(Replaced):
     """firewalls.insert, patch, update, delete."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "firewalls"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -41,14 +46,6 @@ class Firewalls:
         key = new_key(project, "firewalls", GLOBAL, body)
         resource = project.inventory.identity(key, "firewall", call.now) | self._rule(body, self._network(body))
         return insertion(project, key, resource)
-
-    def patch(self, call: Call) -> Work:
-        """Absent fields stay unchanged."""
-        return self._replace(call, "patch", keep=True)
-
-    def update(self, call: Call) -> Work:
-        """Absent fields get their defaults."""
-        return self._replace(call, "update", keep=False)
 
     def delete(self, call: Call) -> Work:
         key, resource = self._target(call)
@@ -64,9 +61,6 @@ class Firewalls:
         identity = {field: current[field] for field in _SERVER_SIDE}
         after = identity | self._rule(current | body if keep else body, network)
         return Work(key, current["id"], kind, lambda at: self._project.inventory.put(at, key, after))
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("firewalls", GLOBAL, call.name))
 
     def _network(self, body: Json) -> str:
         text = body.get("network", "global/networks/default")
@@ -142,15 +136,12 @@ _TYPES = ("HIERARCHY", "NETWORK", "NETWORK_REGIONAL")
 _OF_POLICY = ("name", "type", "shortName", "rules")
 
 
-class EffectiveFirewalls:
+class EffectiveFirewalls(Methods):
     """networks.getEffectiveFirewalls and instances.getEffectiveFirewalls.
 
     Policies come with the state of the project; requests neither make nor change them. Source:
     docs/reference/compute-engine.md#effective-firewalls.
     """
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def of_network(self, call: Call) -> Json:
         """Without the policies of a region, which regionNetworkFirewallPolicies.getEffectiveFirewalls would show."""

@@ -9,7 +9,7 @@ from dualstack_sim.compute.api.bodies import accept, refuse_changes
 from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailure, in_use_failure, invalid
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion, new_key
 from dualstack_sim.compute.api.shapes import PARAMETERS, ROUTING
 from dualstack_sim.compute.network.addresses import parse_cidr, uncompressed_prefix
 from dualstack_sim.compute.network.routes import add_default_route, is_default_route
@@ -28,11 +28,8 @@ _PATCHED = (
 )  # fmt: skip
 
 
-class Networks:
+class Networks(Methods):
     """networks.insert, patch, delete. `api/reading.py` implements get and list."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def insert(self, call: Call) -> Work:
         project = self._project

@@ -13,6 +13,7 @@ from dualstack_sim.compute.api.bodies import accept, one_of
 from dualstack_sim.compute.api.errors import Json, bad_request, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, check_name, unknown_reference
+from dualstack_sim.compute.api.resource_changes import Methods
 from dualstack_sim.compute.network.addresses import Network, parse_cidr, uncompressed_prefix
 from dualstack_sim.compute.network.peering_conflicts import (
     peering_in_progress,
@@ -20,7 +21,7 @@ from dualstack_sim.compute.network.peering_conflicts import (
     refuse_overlapping_networks,
 )
 from dualstack_sim.compute.network.range_conflicts import claims, static_routes
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 PEERING: dict[str, type] = {
@@ -47,14 +48,11 @@ _INACTIVE = {"state": "INACTIVE", "stateDetails": "Waiting for peer network to c
 _ACTIVE = {"state": "ACTIVE", "stateDetails": "Connected."}
 
 
-class Peerings:
+class Peerings(Methods):
     """networks.addPeering, updatePeering, removePeering, listPeeringRoutes.
 
     A peering is INACTIVE until the other network creates its side. Networks of other projects never do.
     """
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def add(self, call: Call) -> Work:
         key, current = self._target(call)

@@ -9,20 +9,18 @@ from collections.abc import Iterator
 
 from dualstack_sim.compute.api.errors import Json
 from dualstack_sim.compute.api.references import GLOBAL, Key
+from dualstack_sim.compute.api.resource_changes import Methods
 from dualstack_sim.compute.network.addresses import dotted
 from dualstack_sim.compute.network.advertising import advertised_by, policy
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 
 PORTS_PER_ADDRESS = 64_512
 _DEFAULT_PORTS = 64
 _POOL = 35 << 24 | 190 << 16
 
 
-class RouterStatus:
+class RouterStatus(Methods):
     """Counts the VMs that each NAT serves and the addresses that they need. BGP peers send no routes."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def get(self, call: Call) -> Json:
         router = self._project.inventory.get(Key("routers", call.scope, call.name))

@@ -11,12 +11,12 @@ from dualstack_sim.compute.api.bodies import accept, echoed, refuse_changes
 from dualstack_sim.compute.api.errors import Json, invalid
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, insertion, new_key
 from dualstack_sim.compute.api.shapes import ADVERTISED, BGP_PEERS, PARAMETERS, ROUTER_INTERFACES
 from dualstack_sim.compute.network.addresses import parse_cidr
 from dualstack_sim.compute.network.advertising import BGP_DEFAULTS
 from dualstack_sim.compute.network.nats import checked_nats
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 _BGP = {
@@ -35,11 +35,10 @@ _CHANGED = (
 )  # fmt: skip
 
 
-class Routers:
+class Routers(Methods):
     """routers.insert, patch, update, delete."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    collection = "routers"
 
     def insert(self, call: Call) -> Work:
         project = self._project
@@ -75,9 +74,6 @@ class Routers:
 
     def _put(self, key: Key, current: Json, kind: str, after: Json) -> Work:
         return Work(key, current["id"], kind, lambda at: self._project.inventory.put(at, key, after))
-
-    def _target(self, call: Call) -> tuple[Key, Json]:
-        return change_target(self._project, Key("routers", call.scope, call.name))
 
     def _accepted(self, call: Call, current: Json) -> Json:
         """The checked body of a change, which cannot change the name or the network."""

@@ -9,7 +9,7 @@ from dualstack_sim.compute.api.bodies import accept, accept_strings
 from dualstack_sim.compute.api.errors import Json, OperationFailure, already_exists, bad_request, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key, check_name, unknown_reference
-from dualstack_sim.compute.api.resource_changes import change_target, insertion
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion
 from dualstack_sim.compute.network.addresses import Network, parse_cidr
 from dualstack_sim.compute.network.peering_conflicts import peer_range, refuse_during_peering
 from dualstack_sim.compute.network.range_conflicts import ClaimedRange, covering_range, range_texts, static_routes
@@ -81,11 +81,8 @@ def subnet_routes(project: Project) -> Iterator[Json]:
             }
 
 
-class Routes:
+class Routes(Methods):
     """routes.get, insert, delete, and the rows of routes.list."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def shown(self) -> Iterator[Json]:
         """All routes of the project, static ones without their warnings."""

@@ -8,7 +8,7 @@ from dualstack_sim.compute.api.bodies import accept, accept_labels, echoed, one_
 from dualstack_sim.compute.api.errors import ApiError, Json, OperationFailed, in_use, invalid, required
 from dualstack_sim.compute.api.operations import Work
 from dualstack_sim.compute.api.references import GLOBAL, Key
-from dualstack_sim.compute.api.resource_changes import change_target, insertion, new_key
+from dualstack_sim.compute.api.resource_changes import Methods, change_target, insertion, new_key
 from dualstack_sim.compute.machines.access_configs import check_tier
 from dualstack_sim.compute.machines.allocation_transaction import AllocationTransaction, ipv6_of
 from dualstack_sim.compute.network.addresses import (
@@ -21,7 +21,7 @@ from dualstack_sim.compute.network.addresses import (
 )
 from dualstack_sim.compute.network.purposes import require_ordinary
 from dualstack_sim.compute.network.range_conflicts import refuse_overlap
-from dualstack_sim.compute.project.project import Call, Project
+from dualstack_sim.compute.project.project import Call
 from dualstack_sim.rules import enforced
 
 SCHEMA: dict[str, type] = {
@@ -35,11 +35,8 @@ _GLOBAL_POOL = 0x2600_1901_0000_0000 << 64
 """The pool of global IPv6 addresses, which differ in their fourth group."""
 
 
-class StaticAddresses:
+class StaticAddresses(Methods):
     """addresses and globalAddresses: get, insert, delete, and the rows of list."""
-
-    def __init__(self, project: Project) -> None:
-        self._project = project
 
     def shown(self, scope: str) -> list[Json]:
         """All addresses of a scope with their current users."""
