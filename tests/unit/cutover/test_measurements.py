@@ -129,3 +129,9 @@ def test_the_expected_end_is_estimated_once_for_each_kind_of_step(elapsed: float
     assert again.eta == pytest.approx(max(0.0, whole - elapsed))
     other = estimator.read(facts, "delete-routes", 1000.0 + elapsed, "shoot")
     assert other.eta == pytest.approx(whole)
+
+
+def test_progress_counts_the_nodes_that_have_their_alias() -> None:
+    nodes = (replace(node(0), aliases=(alias(0),)), node(1), replace(node(2), aliases=(alias(2),)))
+    progress = ProgressEstimator(OVERLAP, Settings()).read(replace(at_rest(3), nodes=nodes), "add-aliases", 0.0, "s")
+    assert (progress.nodes, progress.nodes_with_alias, progress.routes_left) == (3, 2, 3)

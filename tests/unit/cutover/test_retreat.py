@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from dualstack.cutover.interface import DirectionChanged
+from dualstack.cutover.measurements import Begin
 from dualstack.cutover.run import run_cutover
 from dualstack.gardener.error_codes import error_codes
+from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
 from dualstack.plan.facts import CutoverFacts
@@ -17,6 +19,7 @@ from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.steps import Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.back import way_back
+from dualstack.plan.strategies.base import Strategy
 from tests.support.cluster_facts import at_goal, at_rest, on_routes
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed, lose_nothing, run, started
 
@@ -223,3 +226,34 @@ async def test_without_loss_nothing_is_measured() -> None:
     events = await run(FakeCluster(at_rest(3)))
     assert [event.seconds for event in events if isinstance(event, OutageExpected)] == [0.0]
     assert not any(isinstance(event, OutageMeasured) for event in events)
+
+
+@dataclass
+class Witness(FakeCluster):
+    """Remembers what outage was recorded when each step began."""
+
+    recorded: dict[str, Begin | None] = field(default_factory=dict)
+
+    async def perform(self, transition: Transition) -> None:
+        self.recorded[transition.id] = self.outage
+        await super().perform(transition)
+
+
+async def test_an_outage_is_recorded_before_the_step_that_begins_it_and_before_no_other() -> None:
+    cluster = Witness(at_rest(3))
+    await run(cluster, COMPRESSED)
+    step, outage = next((step, outage) for step, outage in cluster.recorded.items() if outage is not None)
+    assert (step, outage.bound) == ("delete-routes", "at most")
+    lossless = Witness(at_rest(3))
+    await run(lossless)
+    assert not any(lossless.recorded.values())
+
+
+@pytest.mark.parametrize(("strategy", "wait"), [(OVERLAP, 40.0), (COMPRESSED, 5.0)])
+async def test_an_unreachable_node_shortens_the_waits_of_an_order_with_an_outage_only(
+    strategy: Strategy, wait: float
+) -> None:
+    clock, unreachable = FakeClock(), replace(at_rest(3), routes=at_rest(3).routes[1:])
+    cluster = FakeCluster(unreachable, errors={0: Unavailable("503")})
+    await run(cluster, strategy, clock=clock, settings=replace(SETTINGS, backoff=(40.0, 40.0)))
+    assert clock.slept[0] == wait
