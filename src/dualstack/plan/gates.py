@@ -114,4 +114,4 @@ def cloud_limitation(facts: CutoverFacts) -> Limitation:
 def _by_alias_alone(name: str, facts: CutoverFacts) -> bool:
     """Whether the cloud refuses the route of the node, which has joined a prepared cluster: its alias serves it, but
     its route controller reports no network (docs/reference/gardener.md#prepared-new-node)."""
-    return facts.controller.kept and facts.range_present and facts.aliased(name) and not facts.routed(name)
+    return facts.controller.kept and facts.aliased(name) and not facts.routed(name)

@@ -12,7 +12,7 @@ from dualstack.plan.steps import DeleteRoutes
 from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.plan.strategies.until import DUAL_STACK, until
-from tests.support.cluster_facts import at_rest, last, restarted, states
+from tests.support.cluster_facts import at_rest, last, restarted, route, states
 
 SETTINGS = Settings(batch_size=2)
 STAGES = (Stage.FLAG, Stage.RANGE, Stage.ALIASES)
@@ -47,3 +47,22 @@ def test_the_subnet_becomes_dual_stack_once() -> None:
     assert step.id == "set-stack-type"
     dual = replace(start, subnet=replace(start.subnet, stack_type="IPV4_IPV6"))
     assert list(DUAL_STACK.transitions(dual, SETTINGS)) == []
+
+
+@pytest.mark.parametrize(
+    ("routes", "flag", "stage"),
+    [
+        ((0, 1), True, Stage.ALIASES),
+        ((0, 1), False, Stage.ALIASES),
+        ((1,), True, Stage.CUT),
+        ((1,), False, Stage.CUT),
+        ((), True, Stage.CUT),
+        ((), False, Stage.DONE),
+    ],
+)
+def test_only_aliases_without_any_route_and_without_the_flag_are_the_end(
+    routes: tuple[int, ...], flag: bool, stage: Stage
+) -> None:
+    end = last(OVERLAP, at_rest(2), SETTINGS)
+    left = tuple(map(route, routes))
+    assert stage_of(replace(end, routes=left, subnet=replace(end.subnet, overlap_flag=flag))) is stage
