@@ -29,7 +29,7 @@ TESTS = {
 """The folders with the tests of each package."""
 
 MARGIN = 3.0
-"""A mutation may make its tests this many times as slow; one that hangs counts as noticed."""
+"""A mutation may make its tests this many times as slow; one that takes longer counts as noticed."""
 
 Key = tuple[str, str, str]
 
@@ -72,7 +72,7 @@ def _announced(work: Sequence[Mutation], recorded: Mapping[str, Recording]) -> I
             click.echo(f"{number} of {len(work)}", err=True)
         about = recorded[mutation.module.split(".")[1]]
         tests = about.tests_of(mutation)
-        yield Run(mutation, tests, 30 + MARGIN * sum(about.seconds[test] for test in tests))
+        yield Run(mutation, tests, 10 + MARGIN * sum(about.seconds[test] for test in tests))
 
 
 def accepted() -> dict[Key, str]:

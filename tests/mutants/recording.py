@@ -29,7 +29,7 @@ AT_IMPORT = ""
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """seconds: of each test. tests: by path from the repository's folder and by line, also AT_IMPORT."""
+    """seconds: processor time of each test. tests: by path from the repository's folder and by line, also AT_IMPORT."""
 
     seconds: dict[str, float]
     tests: Mapping[str, Mapping[int, frozenset[str]]]
@@ -115,13 +115,13 @@ class _Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        began = time.monotonic()
+        began = time.process_time()
         self._coverage.switch_context(item.nodeid)
         try:
             return (yield)
         finally:
             self._coverage.switch_context(AT_IMPORT)
-            self._seconds[item.nodeid] = time.monotonic() - began
+            self._seconds[item.nodeid] = time.process_time() - began
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._coverage.stop()

@@ -10,7 +10,9 @@ import gc
 import importlib
 import importlib.abc
 import importlib.util
+import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -58,7 +60,8 @@ def preload(mutated: Iterable[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A mutation, the tests that can notice it in their order, and the seconds after which it counts as noticed."""
+    """A mutation, the tests that can notice it in their order, and the seconds of processor time after which it counts
+    as noticed: it may repeat a step without end, also while tests are collected."""
 
     mutation: Mutation
     tests: Sequence[str]
@@ -67,7 +70,7 @@ class Run:
 
 def survivors(work: Iterable[Run], *, jobs: int) -> Iterator[Mutation]:
     """The mutations that pass their tests, as they come."""
-    waiting, running = iter(work), dict[int, tuple[Mutation, float]]()
+    waiting, running = iter(work), dict[int, Mutation]()
     more = True
     try:
         while more or running:
@@ -76,17 +79,14 @@ def survivors(work: Iterable[Run], *, jobs: int) -> Iterator[Mutation]:
                 if found is None:
                     more = False
                 else:
-                    process = _fork(partial(_mutated, found.mutation, found.tests))
-                    running[process] = (found.mutation, time.monotonic() + found.seconds)
+                    running[_fork(partial(_mutated, found))] = found.mutation
             time.sleep(INTERVAL)
-            for process, (mutation, deadline) in list(running.items()):
+            for process, mutation in list(running.items()):
                 ended, status = os.waitpid(process, os.WNOHANG)
                 if ended:
                     del running[process]
                     if status == 0:
                         yield mutation
-                elif time.monotonic() > deadline:
-                    os.killpg(process, signal.SIGKILL)
     finally:  # also when the run is interrupted
         for process in running:
             os.killpg(process, signal.SIGKILL)
@@ -114,13 +114,14 @@ def _fork(run: Callable[[], int]) -> int:
         os._exit(status)
 
 
-def _mutated(mutation: Mutation, tests: Sequence[str]) -> int:
+def _mutated(run: Run) -> int:
     """Runs the tests against a mutation; 0 when all pass.
 
     Some before the others: most mutations fail in the first, and collecting all of them takes seconds.
     """
-    sys.meta_path.insert(0, _Mutated(mutation))
-    for some in (tests[:10], tests[10:100], tests[100:]):
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(run.seconds), resource.RLIM_INFINITY))
+    sys.meta_path.insert(0, _Mutated(run.mutation))
+    for some in (run.tests[:10], run.tests[10:100], run.tests[100:]):
         files = {test.partition("::")[0] for test in some}
         arguments = [*ARGUMENTS, "-o", f"timeout={HANGS}", *sorted(files)]
         status = pytest.main(arguments, plugins=[_Selection(some)]) if some else pytest.ExitCode.OK

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan import gates
-from dualstack.plan.facts import AliasFacts, CutoverFacts, RouteFacts
+from dualstack.plan.facts import KEPT, NO_NETWORK, AliasFacts, CutoverFacts, RouteFacts
 from dualstack.plan.steps import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
 from dualstack.plan.steps.base import Gate
 from tests.support.cluster_facts import RUNNING, at_rest
@@ -132,3 +132,18 @@ def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> 
     user = replace(second, aliases=(AliasFacts("10.99.0.0/28", "user"),))
     facts = replace(with_aliases(), nodes=(replace(first, pod_cidr=None), user, third))
     assert gates.problems(gates.ALIASES, replace(facts, unhealthy={first.name: "is not Ready"})) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        (lambda facts: replace(facts, controller=KEPT, routes=facts.routes[1:]), False),
+        (lambda facts: replace(facts, routes=facts.routes[1:]), True),
+        (lambda facts: replace(facts, controller=KEPT), True),
+    ],
+)
+def test_no_network_counts_unless_a_running_controller_misses_only_the_route_of_an_alias(
+    change: Callable[[CutoverFacts], CutoverFacts], counts: bool
+) -> None:
+    facts = replace(change(with_aliases()), unhealthy={"node-0": NO_NETWORK})
+    assert (f"node node-0 {NO_NETWORK}" in gates.problems(gates.ALIASES, facts)) is counts
