@@ -22,7 +22,7 @@ from tests.mutants.runs import Run, preload, survivors
 
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 TESTS = {
-    "plan": ("tests/unit/plan", "tests/unit/cutover", "tests/property"),
+    "plan": ("tests/unit/plan", "tests/unit/cutover", "tests/property", "tests/sim/cutover"),
     "cutover": ("tests/unit/cutover", "tests/property", "tests/sim/cutover", "tests/sim/infrastructure"),
     "preflight": ("tests/unit/preflight", "tests/sim/preflight"),
 }

@@ -9,7 +9,7 @@ import pytest
 
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.costs import Outage, describe_outage, duration, estimate, outage
-from dualstack.plan.facts import RouteFacts
+from dualstack.plan.facts import DecoyFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
     AddAliases,
@@ -28,6 +28,7 @@ from dualstack.plan.steps import (
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.base import Strategy, obstacles
+from dualstack.plan.strategies.decoys import overlaps_node
 from tests.support.cluster_facts import RANGE, alias, at_rest, last, node, states
 
 SETTINGS = Settings()
@@ -203,3 +204,8 @@ def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: f
 def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, count: int) -> None:
     """Of 40 VMs the shares are 4, 20 and all."""
     assert SETTINGS.batch(40, done) == count
+
+
+@pytest.mark.parametrize(("home", "overlaps"), [("", False), ("10.96.0.0/22", True), ("10.127.252.0/22", False)])
+def test_decoys_overlap_a_node_only_where_they_have_blocks(home: str, overlaps: bool) -> None:
+    assert overlaps_node(replace(at_rest(2), decoys=DecoyFacts(home=home))) is overlaps

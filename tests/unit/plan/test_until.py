@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from dualstack.plan.facts import Limitation
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.steps import DeleteRoutes
 from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
+from dualstack.plan.strategies.serve import next_transition as after_a_trial
 from dualstack.plan.strategies.until import DUAL_STACK, until
 from tests.support.cluster_facts import at_rest, last, restarted, route, states
 
@@ -66,3 +68,14 @@ def test_only_aliases_without_any_route_and_without_the_flag_are_the_end(
     end = last(OVERLAP, at_rest(2), SETTINGS)
     left = tuple(map(route, routes))
     assert stage_of(replace(end, routes=left, subnet=replace(end.subnet, overlap_flag=flag))) is stage
+
+
+@pytest.mark.parametrize("disproved", ["aliases-not-matched", "routes-not-served"])
+@pytest.mark.parametrize(
+    ("stage", "step"), [(Stage.RANGE, "remove-secondary-range"), (Stage.ALIASES, "remove-aliases")]
+)
+def test_after_a_trial_has_failed_the_range_is_left_at_once(stage: Stage, step: str, disproved: Limitation) -> None:
+    facts = replace(last(until(OVERLAP, stage), at_rest(3), SETTINGS), disproved=disproved)
+    left = after_a_trial(facts, SETTINGS)
+    assert left is not None
+    assert left.id == step
