@@ -92,14 +92,20 @@ class Account:
         idle = unused(self.rules, uses) - rare(landscape, apis)
         assert idle == set(), f"the roles have verbs that nothing uses: {idle}"
 
+    def agents(self) -> set[str]:
+        """The User-Agents of its requests."""
+        return {event["userAgent"] for event in self.cluster.audit() if event["user"]["username"] == self._name}
+
+    @property
+    def _name(self) -> str:
+        return f"system:serviceaccount:{':'.join(self.user)}"
+
     def _audited(self) -> tuple[set[Use], set[Use]]:
         """The requests of the user that the API server allowed, and those that it refused."""
-        name = f"system:serviceaccount:{':'.join(self.user)}"
         uses, refused = set[Use](), set[Use]()
         for event in self.cluster.audit():
-            if event["user"]["username"] != name or "resource" not in (about := event.get("objectRef") or {}):
+            if event["user"]["username"] != self._name or "resource" not in (about := event.get("objectRef") or {}):
                 continue
-            assert event["userAgent"].startswith("dualstack/"), event
             resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
             use = Use(about.get("apiGroup", ""), resource, about.get("name", ""), event["verb"])
             allowed = event["annotations"].get("authorization.k8s.io/decision") == "allow"

@@ -19,6 +19,7 @@ from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.cli.rehearse import rehearse
 from dualstack.gardener.model.names import SHOOT_ACCESS
 from dualstack.kube.connection import find_connection
+from dualstack.model.user_agent import USER_AGENT
 from dualstack.operator.rights import GARDEN, HOME, SEED, SHOOT
 from dualstack_sim.world.kubeconfig import kubeconfig
 from tests.kube.cluster import Cluster
@@ -96,6 +97,7 @@ def test_x6_x7_the_example_migrates_without_gardener_with_the_roles_of_the_manif
 
     migrate(install)
     accounts[0].judge("standalone", (GARDEN, SEED, SHOOT, HOME))
+    assert accounts[0].agents() == {USER_AGENT}
 
 
 def with_access(cluster: Cluster, folder: Path, url: str, seed: Account, shoot: Account) -> Path:
