@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from dualstack.cutover.platform import Platform
 from dualstack.cutover.rollback_drill import RollbackDrill as Drill
 from dualstack.cutover.route_ownership import route_body
 from dualstack.gce import ComputeClient, Resource
-from dualstack.gce.errors import AlreadyExists, ComputeRefusal, InUse, Invalid, NotFound, StaleFingerprint
+from dualstack.gce.errors import AlreadyExists, ComputeRefusal, InUse, Invalid, NotFound, StaleFingerprint, Transient
 from dualstack.gce.gather import at_most
 from dualstack.gce.resources import DUAL_STACK, first_interface
 from dualstack.model import names
@@ -119,7 +119,7 @@ class CloudActuator:
         self._read_at = 0.0
         self._unchanged: Cloud | None = None
         self._subnet: Resource | None = None
-        self._first_change: float | None = None
+        self._changed: tuple[float, float] | None = None
 
     async def observe(self) -> CutoverFacts:
         """The current state. What the last observation read of Compute counts if only the platform was changed."""
@@ -129,14 +129,14 @@ class CloudActuator:
         if cloud is None:
             self._read_at = self._clock.now()
         self._last = await self._observer.observe(network=network, cloud=cloud)
-        self._unchanged, self._subnet = None, self._last.cloud.subnet
+        self._unchanged, self._subnet, self._changed = None, self._last.cloud.subnet, None
         if self._seen is not None:
             self._seen(self._last.facts)
         return self._last.facts
 
-    def first_change(self) -> float | None:
-        """When the first operation of the last step ended, as far as its polls show; None if none did."""
-        return self._first_change
+    def changed(self) -> tuple[float, float] | None:
+        """When the first and the last operation ended that changed something, as far as their polls show."""
+        return self._changed
 
     async def outage_since(self) -> Begin | None:
         """When an outage began that has not ended, as `keep_outage` has recorded it."""
@@ -171,7 +171,6 @@ class CloudActuator:
 
         If it is cancelled because the process is stopping, it is finished first.
         """
-        self._first_change = None
         performing = asyncio.ensure_future(self._perform(transition))
         try:
             await asyncio.shield(performing)
@@ -180,11 +179,6 @@ class CloudActuator:
                 performing.cancel()
             await asyncio.gather(performing, return_exceptions=True)
             raise
-        self._note_change()
-
-    def _note_change(self) -> None:
-        if self._first_change is None:
-            self._first_change = self._clock.now()
 
     async def _perform(self, transition: Transition) -> None:
         """Act; while nodes are unreachable, nothing waits for a poll."""
@@ -322,11 +316,18 @@ class CloudActuator:
             body = change(interface)
             if body is not None:
                 body = body | {"fingerprint": interface["fingerprint"]}
-                await self._compute.patch(f"{path}/updateNetworkInterface", body, networkInterface=interface["name"])
+                patch = f"{path}/updateNetworkInterface"
+                await self._change(self._compute.patch(patch, body, networkInterface=interface["name"]))
 
-        try:
+        async with self._unless_gone(path):
             await self._until_current(once)
-        except NotFound:
+
+    @asynccontextmanager
+    async def _unless_gone(self, path: str) -> AsyncIterator[None]:
+        """What is refused counts as done if the VM is gone: a route to it is Invalid, any change of it is NotFound."""
+        try:
+            yield
+        except (Invalid, NotFound):
             if await self._compute.find(path, fields="name") is not None:
                 raise
 
@@ -338,7 +339,7 @@ class CloudActuator:
         ours = {route.name for route in self._facts().routes}
 
         async def delete(name: str) -> None:
-            await self._compute.delete(f"global/routes/{name}")
+            await self._change(self._compute.delete(f"global/routes/{name}"))
 
         await self._each((name for name in targets if name in ours), delete)
 
@@ -351,10 +352,30 @@ class CloudActuator:
         uid = seen.uids.get(name) or str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
         instance = self._cluster.instance(node.zone, name)
         body = route_body(names.route(self._cluster.name, uid), seen.network, facts.to_route[name], instance)
-        with suppress(AlreadyExists):
-            await self._compute.post("global/routes", body)
+        async with self._unless_gone(f"zones/{node.zone}/instances/{name}"):
+            with suppress(AlreadyExists):
+                await self._change(self._compute.post("global/routes", body))
 
     # -- requests
+
+    async def _change(self, request: Awaitable[object]) -> None:
+        """Send the request, and note when it took effect: at its end, and not if the resource to delete is gone.
+
+        Without an answer, it may have taken effect until now.
+        """
+        try:
+            if await request is False:
+                return
+        except Transient as error:
+            if not error.in_operation:
+                self._note_change()
+            raise
+        self._note_change()
+
+    def _note_change(self) -> None:
+        now = self._clock.now()
+        first, _ = self._changed or (now, now)
+        self._changed = first, now
 
     async def _patch_subnet(self, change: Change) -> None:
         path = self._cluster.nodes_subnet_path
@@ -365,7 +386,7 @@ class CloudActuator:
             subnet = known or await self._compute.get(path)
             body = change(subnet)
             if body is not None:
-                await self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]})
+                await self._change(self._compute.patch(path, body | {"fingerprint": subnet["fingerprint"]}))
 
         await self._until_current(once)
 
@@ -406,12 +427,7 @@ class CloudActuator:
 
     async def _each(self, targets: Iterable[str], act: Callable[[str], Awaitable[None]]) -> None:
         """Try all targets, then raise the first error in their order."""
-
-        async def one(name: str) -> None:
-            await act(name)
-            self._note_change()
-
-        await at_most(WIDTH, *(one(name) for name in targets))
+        await at_most(WIDTH, *(act(name) for name in targets))
 
 
 def _flag(subnet: Mapping[str, Any], *, on: bool) -> Body | None:

@@ -51,8 +51,11 @@ class Actuator(Protocol):
         """Reasons not to pass `gate`, one sentence each; empty when it passes. Changes nothing."""
         ...
 
-    def first_change(self) -> float | None:
-        """When the first change of the last step took effect; None if that is not known."""
+    def changed(self) -> tuple[float, float] | None:
+        """When the first and the last change since the last observation took effect; None without one.
+
+        What was there already, what is gone, and what was refused is no change.
+        """
         ...
 
     async def outage_since(self) -> Begin | None:

@@ -44,15 +44,20 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Blackout:
-    """One that has ended.
+    """One that has ended. began, ended: in seconds since the epoch.
 
-    bound: `at most` also if no step of this process ended it, so it ended before it was observed, or if all nodes but
-    one have ended; `about` if neither begin nor end were observed, or if a report may have had another cause.
+    bound: `at most` also if no step of this process ended it, so it ended before it was observed: another program did,
+    or the VMs ended; `about` if neither begin nor end were observed, or if a report may have had another cause.
     """
 
-    seconds: float
+    began: float
+    ended: float
     bound: Bound
     nodes: int
+
+    @property
+    def seconds(self) -> float:
+        return max(0.0, self.ended - self.began)
 
     @property
     def words(self) -> str:
@@ -68,6 +73,7 @@ class BlackoutWatch:
     def __init__(self) -> None:
         self._open: Begin | None = None
         self._most = 0
+        self._dark: set[str] = set()
         self._served: set[str] = set()
 
     def begin(self, facts: CutoverFacts, now: float, recorded: Begin | None = None) -> None:
@@ -78,56 +84,63 @@ class BlackoutWatch:
         """
         joined = set(facts.unreachable).difference(facts.lost) if facts.live_routes or facts.all_holders else set()
         self._served.update(set(facts.pod_cidr_of) - joined)
-        self._most = self._lost(facts)
-        if recorded is not None and (self._most or not recorded.bound):
+        self._dark = self._lost(facts)
+        self._most = len(self._dark)
+        if recorded is not None and (self._dark or not recorded.bound):
             self._open = recorded
-        elif self._most:
+        elif self._dark:
             self._open = Begin(now, "at least")
 
     def suspect(self, begin: Begin, on_trial: Iterable[str]) -> None:
         """Nodes on trial report a problem since the step that put them on trial."""
-        if self._open is None and (lost := len(self._served.intersection(on_trial))):
-            self._open, self._most = begin, lost
+        if self._open is None and (lost := self._served.intersection(on_trial)):
+            self._open, self._dark, self._most = begin, lost, len(lost)
 
     @property
     def open(self) -> Begin | None:
         """When the blackout that has not ended began; None without one."""
         return self._open
 
-    def follow(self, facts: CutoverFacts, *, began: float | None, ended: float) -> Blackout | None:
-        """Take the facts after a step; returns a blackout that has ended with it.
+    def follow(self, facts: CutoverFacts, now: float, changed: tuple[float, float] | None = None) -> Blackout | None:
+        """Take the facts observed at `now`; returns a blackout that has ended.
 
-        began: when the first change of the step took effect, None without a step; ended: when the last did.
+        changed: when the first and the last change took effect that they show; None if the run has made none.
         """
-        lost = self._lost(facts)
+        dark, lost = self._dark, self._lost(facts)
+        self._dark = lost
         # What a node that joined gets first may be on trial itself.
         self._served.update(set(facts.pod_cidr_of).difference(facts.unreachable, facts.on_trial))
         if self._open is None:
             # Node conditions alone do not start a blackout: they may have another cause.
             if lost and facts.unreachable:
-                self._open, self._most = Begin(ended, "at least") if began is None else Begin(began), lost
+                self._open = Begin(now, "at least") if changed is None else Begin(changed[0])
+                self._most = len(lost)
             return None
-        self._most = max(self._most, lost)
+        self._most = max(self._most, len(lost))
         if lost:
             return None
-        bound = self._open.bound
-        # The other nodes of a single one were ending, since when is not known.
-        if began is None or len(facts.pod_cidr_of) < 2:
-            bound = "about" if bound in ("at least", "about") else "at most"
-        over = Blackout(max(0.0, ended - self._open.since), bound, max(1, self._most))
-        self._open, self._most = None, 0
-        return over
+        began, bound = self._open.since, self._open.bound
+        if changed is not None and dark & _connected(facts):
+            ended = changed[1]
+        else:
+            ended, bound = now, "about" if bound in ("at least", "about") else "at most"
+        self._open = None
+        return Blackout(began, ended, bound, max(1, self._most))
 
     def expect(self, now: float) -> Begin:
         """What is recorded before a step that makes nodes unreachable, in case the process is killed."""
         return self._open or Begin(now, "at most")
 
-    def _lost(self, facts: CutoverFacts) -> int:
-        """How many VMs have no route or alias any more, or an alias that carries nothing
-        (docs/reference/cut-over.md#k3). A single node has no other to lose."""
-        if len(facts.pod_cidr_of) < 2:
-            return 0
-        return len(self._served.intersection({*facts.unreachable, *facts.unmatched}))
+    def _lost(self, facts: CutoverFacts) -> set[str]:
+        """The running VMs that have no route or alias any more, or an alias that carries nothing
+        (docs/reference/cut-over.md#k3)."""
+        return self._served & _connected(facts) & {*facts.unreachable, *facts.unmatched}
+
+
+def _connected(facts: CutoverFacts) -> set[str]:
+    """The VMs that others can reach, or could: those that run. A single one has no other to lose."""
+    running = {name for name in facts.pod_cidr_of if facts.node_of[name].running}
+    return running if len(running) > 1 else set()
 
 
 class ProgressEstimator:

@@ -184,7 +184,7 @@ class _Run:
         await self._clock.sleep(max(0.0, self._round_begun + pause - self._clock.now()))
         self._round_begun = self._clock.now()
         self._change_times.forget_refused()
-        return await self._observe()
+        return await self._seen(await self._observe())
 
     async def _retreat(self, way: Strategy, stage: Stage) -> str:
         """Roll back to `stage` without further loss; returns the outcome as a clause."""
@@ -243,8 +243,8 @@ class _Run:
             self._refusal = error
             self._change_times.note_refused(refusal(transition.id, facts))
             self._failed(transition, f"{error}; trying another way", final=False)
-            effect = self._effect()
-            return await self._seen(await self._observe(), *effect)
+            changed = self._actuator.changed()
+            return await self._seen(await self._observe(), changed)
 
     def _rescuing(self, facts: CutoverFacts) -> bool:
         return self._strategy.rescues and bool(facts.unreachable)
@@ -266,12 +266,12 @@ class _Run:
                 if self._clock.now() - begun > self._settings.urgent_timeout:
                     raise  # the nodes are served by another way
                 wait = min(wait, self._settings.urgent_backoff)
-            effect = self._effect()
-            return await self._seen(await self._again(transition, str(error), wait), *effect)
-        effect, on_trial = self._effect(), facts.on_trial
-        facts = await self._seen(await self._observe(), *effect)
+            changed = self._actuator.changed()
+            return await self._seen(await self._again(transition, str(error), wait), changed)
+        changed, on_trial = self._actuator.changed(), facts.on_trial
+        facts = await self._seen(await self._observe(), changed)
         if facts.on_trial and not on_trial:
-            self._trial_begun, _ = effect
+            self._trial_begun = changed and changed[0]
         if transition.done(facts):
             if isinstance(transition, Proof):
                 self._change_times.note_passed(transition)
@@ -283,23 +283,18 @@ class _Run:
             raise WithoutEffect(f"the cloud reports success, but the change is not visible{transition.no_effect_hint}")
         if facts.unreachable:
             wait = min(wait, self._settings.urgent_backoff)
-        return await self._again(transition, "change not fully visible yet", wait)
+        return await self._seen(await self._again(transition, "change not fully visible yet", wait), changed)
 
-    def _effect(self) -> tuple[float, float]:
-        """When the first and the last change of the step took effect that has just ended."""
-        now = self._clock.now()
-        return self._actuator.first_change() or now, now
-
-    async def _seen(self, facts: CutoverFacts, began: float | None = None, ended: float | None = None) -> CutoverFacts:
+    async def _seen(self, facts: CutoverFacts, changed: tuple[float, float] | None = None) -> CutoverFacts:
         """Hand `facts` to the blackout watch, and record the begin of a blackout; returns them.
 
-        began, ended: of the changes that they show; None if no step was taken.
+        changed: when the first and the last change took effect that they show; None if the run has made none.
         """
-        at = self._clock.now() if ended is None else ended
-        if (over := self._blackout.follow(facts, began=began, ended=at)) is not None:
-            self._emit(
-                OutageMeasured(at=at, shoot=self._shoot, seconds=over.seconds, detail=over.words, bound=over.bound)
+        if (over := self._blackout.follow(facts, self._clock.now(), changed)) is not None:
+            measured = OutageMeasured(
+                at=over.ended, shoot=self._shoot, seconds=over.seconds, detail=over.words, bound=over.bound
             )
+            self._emit(measured)
         await self._keep(self._blackout.open)
         return facts
 

@@ -60,13 +60,15 @@ class FakeCluster:
     complaints: Callable[[CutoverFacts], frozenset[str]] = lambda facts: facts.with_network_problem
     joining: Callable[[FakeCluster], CutoverFacts] | None = None
     outage: Begin | None = None
+    clock: FakeClock = field(default_factory=FakeClock)
+    change: tuple[float, float] | None = None
     performed: list[Transition] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     observed: int = 0
     states: list[CutoverFacts] = field(default_factory=list)
 
     async def observe(self) -> CutoverFacts:
-        number, self.observed = self.observed, self.observed + 1
+        number, self.observed, self.change = self.observed, self.observed + 1, None
         if number in self.read_errors:
             raise self.read_errors[number]
         if self.meanwhile is not None and (changed := self.meanwhile(self)) != self.facts:
@@ -84,6 +86,7 @@ class FakeCluster:
             raise error
         if transition.id not in self.ignored:
             self._become(transition.effect(self.facts))
+        self.change = self.clock.now(), self.clock.now()
         if number == self.kill_after:
             raise Killed
         if error is not None:
@@ -95,8 +98,8 @@ class FakeCluster:
         waiting = self.problems.get(gate.id, [])
         return [waiting.pop(0)] if waiting else []
 
-    def first_change(self) -> float | None:
-        return None
+    def changed(self) -> tuple[float, float] | None:
+        return self.change
 
     async def outage_since(self) -> Begin | None:
         return self.outage
@@ -162,7 +165,8 @@ async def run(
     cluster: FakeCluster, strategy: Strategy = OVERLAP, *, clock: FakeClock | None = None, settings: Settings = SETTINGS
 ) -> list[AnyEvent]:
     events: list[AnyEvent] = []
-    await run_cutover(cluster, strategy, settings, clock or FakeClock(), events.append, SHOOT)
+    cluster.clock = clock or cluster.clock
+    await run_cutover(cluster, strategy, settings, cluster.clock, events.append, SHOOT)
     return events
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from dualstack.cutover.interface import FRESH, DirectionChanged
 from dualstack.gce import Resource
-from dualstack.gce.errors import AlreadyExists, Invalid, NotFound, QuotaExceeded, StaleFingerprint
+from dualstack.gce.errors import (
+    AlreadyExists,
+    ComputeRefusal,
+    Invalid,
+    NotFound,
+    QuotaExceeded,
+    StaleFingerprint,
+    Transient,
+)
 from dualstack.model.errors import GateFailed
 from dualstack.plan.facts import SavedRoute
 from dualstack.plan.gates import READY
@@ -27,7 +36,8 @@ from dualstack.plan.steps import (
     Transition,
 )
 from tests.support.memory_platform import CLUSTER, NODES, node, pod_cidr
-from tests.unit.cutover.clouds import NETWORK, RANGE, SUBNET, ZONE, Cloud, Parts, alias, instance
+from tests.unit.cutover.clouds import NETWORK, RANGE, SUBNET, ZONE, Cloud, Parts, alias, at_rest, instance
+from tests.unit.cutover.fake_cluster import FakeClock
 
 VM = f"{ZONE}/instances/worker-0"
 NIC = f"{VM}/updateNetworkInterface"
@@ -37,6 +47,8 @@ OTHER_RANGE = {"rangeName": "other", "ipCidrRange": "10.200.0.0/16"}
 OTHER_ALIAS = {"ipCidrRange": "10.200.0.0/28", "subnetworkRangeName": "other"}
 PRIMARY_ALIAS = {"ipCidrRange": "10.0.7.0/28"}
 FIRST = NODES[:1]
+VMS = tuple(f"{ZONE}/instances/{name}" for name in NODES)
+ROUTES = tuple(f"global/routes/kubernetes-uid-{name}" for name in NODES)
 
 
 async def performed(parts: Parts, step: Transition) -> list[dict[str, Any]]:
@@ -297,20 +309,111 @@ async def test_a_step_that_it_does_not_know_is_refused() -> None:
     assert parts.compute.changes == []
 
 
-async def test_the_first_change_of_a_step_is_the_end_of_its_first_operation() -> None:
-    parts = Parts()
+class OneAfterAnother(Cloud):
+    """Each change takes 10 s after the one before, also one that is refused."""
 
-    class OneAfterAnother(Cloud):
-        async def delete(self, path: str) -> bool:
-            deleted = await super().delete(path)
-            parts.clock.time += 10.0
-            return deleted
+    clock: FakeClock
 
-    parts.compute = OneAfterAnother(parts.compute.resources)
+    async def _change(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        try:
+            await super()._change(method, path, body)
+        finally:
+            self.clock.time += 10.0
+
+
+def slow_parts(*, alias_of: Iterable[int] = (), route_of: Iterable[int] = range(3)) -> Parts:
+    """The cluster with these aliases and routes, on a Compute Engine that takes its time."""
+    compute = OneAfterAnother(at_rest().resources)
+    for number, name in enumerate(NODES):
+        if number in alias_of:
+            compute.resources[f"{ZONE}/instances/{name}"] = instance(name, alias(number))
+        if number not in route_of:
+            del compute.resources[ROUTES[number]]
+    parts = Parts(compute)
+    compute.clock = parts.clock
+    return parts
+
+
+def gone(parts: Parts, path: str) -> None:
+    del parts.compute.resources[path]
+
+
+def made(parts: Parts, path: str) -> None:
+    parts.compute.resources[path] = {}
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "meanwhile", "paths"),
+    [
+        ({}, AddAliases(NODES), gone, VMS),
+        ({"alias_of": range(3)}, RemoveAliases(NODES), gone, VMS),
+        ({}, DeleteRoutes(tuple(path.rpartition("/")[2] for path in ROUTES)), gone, ROUTES),
+        ({"route_of": ()}, RestoreRoutes(NODES), made, ROUTES),
+    ],
+    ids=["add-aliases", "remove-aliases", "delete-routes", "restore-routes"],
+)
+@pytest.mark.parametrize(
+    ("without_effect", "first", "last"), [((), 10, 30), ((0,), 20, 30), ((2,), 10, 20), ((0, 2), 20, 20)]
+)
+async def test_p09_what_a_step_finds_done_or_gone_is_no_change(
+    start: dict[str, Iterable[int]],
+    step: Transition,
+    meanwhile: Callable[[Parts, str], None],
+    paths: Sequence[str],
+    without_effect: Iterable[int],
+    first: float,
+    last: float,
+) -> None:
+    """Seed 7011: the VM of a node was being deleted, and 56 s were measured of an outage of 30 s."""
+    parts = slow_parts(**start)
     actuator, began = parts.actuator(), parts.clock.now()
     await actuator.observe()
-    await actuator.perform(DeleteRoutes(tuple(f"kubernetes-uid-{name}" for name in NODES)))
+    for number in without_effect:
+        meanwhile(parts, paths[number])
+    await actuator.perform(step)
     assert parts.clock.now() == began + 30.0
-    assert actuator.first_change() == began + 10.0
+    assert actuator.changed() == (began + first, began + last)
+
+
+async def test_p09_a_step_that_changes_nothing_has_no_change() -> None:
+    parts = slow_parts()
+    actuator = parts.actuator()
+    await actuator.observe()
     await actuator.perform(SetOverlapFlag())
-    assert actuator.first_change() == began + 30.0
+    assert actuator.changed() is not None
+    for step in (SetOverlapFlag(), SaveRoutes(), AddAliases(("unknown",))):
+        await actuator.observe()
+        await actuator.perform(step)
+        assert actuator.changed() is None
+
+
+@pytest.mark.parametrize(
+    ("refusal", "in_operation", "known"),
+    [(Transient("noAnswer", "cut"), False, True), (Transient("internalError", ""), True, False), (STALE, False, False)],
+)
+async def test_p09_a_request_without_an_answer_may_have_changed_something(
+    refusal: ComputeRefusal, in_operation: bool, known: bool
+) -> None:
+    parts = slow_parts()
+    refusal.in_operation = in_operation
+    parts.compute.refusals[f"DELETE {ROUTES[0]}"] = [refusal]
+    actuator = parts.actuator()
+    await actuator.observe()
+    with pytest.raises(type(refusal)):
+        await actuator.perform(DeleteRoutes((ROUTES[0].rpartition("/")[2],)))
+    assert (actuator.changed() is not None) == known
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_p25_a_route_to_a_vm_that_is_gone_is_not_needed(there: bool) -> None:
+    parts = slow_parts(route_of=(1, 2))
+    actuator = parts.actuator()
+    await actuator.observe()
+    parts.compute.refusals["POST global/routes"] = [Invalid("invalid", "the instance was not found")]
+    if there:
+        with pytest.raises(Invalid):
+            await actuator.perform(RestoreRoutes(FIRST))
+    else:
+        gone(parts, VM)
+        await actuator.perform(RestoreRoutes(FIRST))
+    assert actuator.changed() is None

@@ -22,7 +22,7 @@ def served(*numbers: int) -> CutoverFacts:
 
 
 def follow(watch: BlackoutWatch, facts: CutoverFacts, began: float | None, ended: float) -> Blackout | None:
-    return watch.follow(facts, began=began, ended=ended)
+    return watch.follow(facts, ended, None if began is None else (began, ended))
 
 
 def test_p09_a_blackout_is_measured_from_the_first_change_to_the_last() -> None:
@@ -33,7 +33,7 @@ def test_p09_a_blackout_is_measured_from_the_first_change_to_the_last() -> None:
     assert watch.open == Begin(110.0)
     assert follow(watch, served(1, 2), 115.0, 116.0) is None
     over = follow(watch, served(0, 1, 2), 120.0, 121.5)
-    assert over == Blackout(11.5, "", 2)
+    assert over == Blackout(110.0, 121.5, "", 2)
     assert over.words == (
         "the pods of 2 nodes could not reach other nodes for 11.5 s; hosts apply its begin and its end up to 10 s later"
     )
@@ -44,25 +44,25 @@ def test_p09_one_that_existed_before_is_a_minimum_and_the_next_is_counted_anew()
     watch = BlackoutWatch()
     watch.begin(served(), 100.0)
     over = follow(watch, served(0, 1, 2), 110.0, 120.0)
-    assert over == Blackout(20.0, "at least", 3)
+    assert over == Blackout(100.0, 120.0, "at least", 3)
     assert "for at least 20.0 s" in over.words
     assert follow(watch, served(0, 1), 200.0, 201.0) is None
-    assert follow(watch, served(0, 1, 2), 202.0, 203.0) == Blackout(3.0, "", 1)
+    assert follow(watch, served(0, 1, 2), 202.0, 203.0) == Blackout(200.0, 203.0, "", 1)
 
 
 def test_p09_one_that_no_step_began_is_a_minimum() -> None:
     watch = BlackoutWatch()
     watch.begin(served(0, 1, 2), 100.0)
     assert follow(watch, served(0), None, 130.0) is None
-    assert follow(watch, served(0, 1, 2), 131.0, 135.0) == Blackout(5.0, "at least", 2)
+    assert follow(watch, served(0, 1, 2), 131.0, 135.0) == Blackout(130.0, 135.0, "at least", 2)
 
 
 def test_p09_one_that_no_step_ended_is_a_maximum() -> None:
     watch = BlackoutWatch()
     watch.begin(served(0, 1), 100.0, Begin(90.0))
-    assert follow(watch, served(0, 1, 2), None, 130.0) == Blackout(40.0, "at most", 1)
+    assert follow(watch, served(0, 1, 2), None, 130.0) == Blackout(90.0, 130.0, "at most", 1)
     watch.begin(served(0, 1), 200.0)
-    assert follow(watch, served(0, 1, 2), None, 230.0) == Blackout(30.0, "about", 1)
+    assert follow(watch, served(0, 1, 2), None, 230.0) == Blackout(200.0, 230.0, "about", 1)
 
 
 def test_p25_an_outage_of_which_all_nodes_but_one_have_ended_is_a_maximum() -> None:
@@ -71,7 +71,25 @@ def test_p25_an_outage_of_which_all_nodes_but_one_have_ended_is_a_maximum() -> N
     watch.begin(served(0, 1, 2), 100.0)
     assert follow(watch, served(2), 110.0, 112.0) is None
     left = replace(served(0), nodes=(node(0),))
-    assert follow(watch, left, 170.0, 180.0) == Blackout(70.0, "at most", 2)
+    assert follow(watch, left, 170.0, 180.0) == Blackout(110.0, 180.0, "at most", 2)
+
+
+def test_p09_an_outage_of_which_the_unserved_nodes_have_left_is_a_maximum() -> None:
+    """The change is that of another node, so it ended nothing."""
+    watch, left = BlackoutWatch(), replace(served(1, 2), nodes=at_rest(3).nodes[1:])
+    watch.begin(served(0, 1, 2), 100.0)
+    assert follow(watch, served(1, 2), 110.0, 112.0) is None
+    assert watch.follow(left, 180.0, (170.0, 175.0)) == Blackout(110.0, 180.0, "at most", 1)
+
+
+def test_p09_a_vm_that_is_ending_prolongs_no_outage_and_begins_none() -> None:
+    watch, ending = BlackoutWatch(), replace(node(0), running=False)
+    watch.begin(served(0, 1, 2), 100.0)
+    assert follow(watch, replace(served(1, 2), nodes=(ending, node(1), node(2))), 102.0, 103.0) is None
+    assert watch.open is None
+    assert follow(watch, served(), 110.0, 112.0) is None
+    recovered = replace(served(1, 2), nodes=(ending, node(1), node(2)))
+    assert watch.follow(recovered, 165.0, (120.0, 130.0)) == Blackout(110.0, 130.0, "", 3)
 
 
 def test_p09_a_node_that_joins_has_lost_nothing() -> None:
@@ -90,7 +108,7 @@ def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
     watch.begin(served(0, 1, 2), 100.0, Begin(90.0, "at most"))
     assert watch.open is None
     watch.begin(served(0, 1), 100.0, Begin(90.0, "at most"))
-    assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(16.0, "at most", 1)
+    assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(90.0, 106.0, "at most", 1)
 
 
 @pytest.mark.parametrize("begin", [Begin(1790000000.5), Begin(90.0, "at most"), Begin(90.0, "at least")])
@@ -115,7 +133,7 @@ def test_conditions_of_nodes_prolong_a_blackout_but_start_none() -> None:
     assert follow(watch, bare(problem=False), 112.0, 113.0) is None
     watch.begin(bare(problem=True), 200.0)
     assert follow(watch, bare(problem=True), 210.0, 211.0) is None
-    assert follow(watch, bare(problem=False), 220.0, 221.0) == Blackout(21.0, "at least", 1)
+    assert follow(watch, bare(problem=False), 220.0, 221.0) == Blackout(200.0, 221.0, "at least", 1)
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 10.0, 1e6])

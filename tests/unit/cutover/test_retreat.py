@@ -222,6 +222,22 @@ async def test_an_outage_that_existed_before_the_run_is_measured_as_a_minimum() 
     assert "for at least" in measured.detail
 
 
+@pytest.mark.parametrize(("looks", "seconds"), [(1, 0.0), (2, 0.0), (3, SETTINGS.backoff[0])])
+async def test_p09_an_outage_ends_with_the_operation_even_if_its_effect_shows_late(looks: int, seconds: float) -> None:
+    """Time passes only in waits; after the second look without the effect, the step is repeated."""
+
+    def shown(cluster: FakeCluster) -> CutoverFacts:
+        if cluster.steps[-1:] == ["add-aliases"]:
+            left.pop()
+            return cluster.facts if left else cluster.performed[-1].effect(cluster.facts)
+        return cluster.facts
+
+    left = list(range(looks))
+    events = await run(FakeCluster(at_rest(3), ignored=frozenset({"add-aliases"}), meanwhile=shown), COMPRESSED)
+    (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
+    assert (measured.seconds, measured.bound) == (seconds, "")
+
+
 async def test_without_loss_nothing_is_measured() -> None:
     events = await run(FakeCluster(at_rest(3)))
     assert [event.seconds for event in events if isinstance(event, OutageExpected)] == [0.0]
