@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import yaml
 
+from dualstack.model import kubernetes_yaml
 
-def with_yaml_value(text: str, key: str, value: Any) -> str:
-    """The YAML mapping with one top-level key set, or removed for None. Every other line stays as it is.
 
-    ValueError when the text is not one mapping. A mapping in flow style is written again as a whole.
+def with_yaml_value(text: str, key: str, value: str | Sequence[str]) -> str:
+    """The YAML or JSON mapping with the value of one top-level key replaced by a string or a list of strings.
+
+    Nothing but the text of the value changes, and of a list only the entries behind the first ones that stay.
+    ValueError when the text is not one mapping, when it does not set the key once, and when the value is an anchor.
     """
-    current = read_mapping(text)
-    wanted = {name: entry for name, entry in current.items() if name != key}
-    if value is not None:
-        wanted = {**current, key: value}
-    if wanted == current:
-        return text
-    edited = _with_lines(text, key, _dump({key: value}) if value is not None else "")
+    wanted = {**read_mapping(text), key: value if isinstance(value, str) else list(value)}
     try:
-        if yaml.safe_load(edited) == wanted:
+        root = yaml.compose(text, kubernetes_yaml.Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is JSON with an escape that YAML does not have: {error}") from error
+    found = [entry for name, entry in root.value if name.value == key] if isinstance(root, yaml.MappingNode) else []
+    if len(found) != 1:
+        raise ValueError(f'"{key}" is {f"set {len(found)} times" if found else "not set"}')
+    if read_mapping(text) == wanted:
+        return text
+    edited = _with_scalar(text, found[0], value) if isinstance(value, str) else _with_list(text, found[0], value)
+    try:
+        if read_mapping(edited) == wanted:
             return edited
-    except yaml.YAMLError:
+    except ValueError:
         pass
-    return _dump(wanted)
+    raise ValueError(f'"{key}" cannot be changed alone')
 
 
 def read_mapping(text: str) -> dict[str, Any]:
     """The one YAML mapping in the text; ValueError for anything else."""
     try:
-        found = yaml.safe_load(text)
+        found = kubernetes_yaml.load(text)
     except yaml.YAMLError as error:
         raise ValueError(f"it is not YAML: {error}") from error
     if isinstance(found, dict):
@@ -62,32 +70,37 @@ def json_object(text: str, member: str) -> dict[str, Any]:
     return found
 
 
-def _dump(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False)
+def _with_scalar(text: str, node: yaml.Node, value: str) -> str:
+    """The text with another value in the place of the node, in the quotes that the present one has."""
+    start, end = node.start_mark.index, node.end_mark.index
+    quote = text[start : start + 1] if text[start : start + 1] in ("'", '"') else ""
+    return f"{text[:start]}{quote}{value}{quote}{text[end:]}"
 
 
-def _with_lines(text: str, key: str, replacement: str) -> str:
-    lines = text.splitlines(keepends=True)
-    pattern = re.compile(rf"""(['"]?){re.escape(key)}\1\s*:(\s|$)""")
-    start = next((index for index, line in enumerate(lines) if pattern.match(line)), len(lines))
-    end = start + 1
-    while end < len(lines) and _continues(lines[end]):
-        end += 1
-    while end > start + 1 and _is_empty(lines[end - 1]):
-        end -= 1  # comments and empty lines behind the value belong to what follows
-    before = "".join(lines[:start])
-    if before and not before.endswith("\n"):
-        before += "\n"
-    return before + replacement + "".join(lines[end:])
+def _with_list(text: str, node: yaml.Node, value: Sequence[str]) -> str:
+    """The text with other entries in the list; entries at the beginning that are the same stay as they are written."""
+    if not isinstance(node, yaml.SequenceNode):
+        raise ValueError("the value is not a list")  # noqa: TRY004 - of the text, not of the program
+    entries, kept = node.value, 0
+    while kept < min(len(entries), len(value)) and entries[kept].value == value[kept]:
+        kept += 1
+    if not kept:
+        raise ValueError("no entry of the list stays")
+    start, end = (entry.end_mark.index for entry in (entries[kept - 1], entries[-1]))
+    if node.flow_style:
+        added = "".join(f', "{each}"' for each in value[kept:])
+    else:
+        # Comments stay in the lines of their entries.
+        start, end = _end_of_line(text, start), _end_of_line(text, end)
+        newline = "\r\n" if "\r\n" in text else "\n"
+        added = "".join(f"{newline}{' ' * node.start_mark.column}- {each}" for each in value[kept:])
+    return text[:start] + added + text[end:]
 
 
-def _continues(line: str) -> bool:
-    """Whether the line belongs to the value of the top-level key above it; entries of a list need no indentation."""
-    return _is_empty(line) or line[0].isspace() or line.startswith(("- ", "-\n")) or line.rstrip("\n") == "-"
-
-
-def _is_empty(line: str) -> bool:
-    return not line.strip() or line.lstrip().startswith("#")
+def _end_of_line(text: str, index: int) -> int:
+    """The index behind the last character of the line."""
+    found = re.compile(r"\r?\n|\Z").search(text, index)
+    return found.start() if found else len(text)
 
 
 def _span_of(text: str, member: str) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""Edits of Deployments and DaemonSets: flags, environment, replicas and annotations, and nothing else."""
+"""Edits of Deployments and DaemonSets: flags (docs/reference/kubernetes.md#flag-names), environment, replicas and
+annotations, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,11 +16,14 @@ from dualstack.model.parts import UnknownShape
 _BOOLEANS = ("true", "false")
 
 
+_Word = tuple[str, str]
+"""`command` or `args`, and a word of it. The program sees the words of both as one list."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """One occurrence of a flag: in `command` or `args`, at `index`, in one word or in two."""
+    """One occurrence of a flag among the words of a container: its place, its number of words, its value."""
 
-    where: str
     index: int
     words: int
     value: str
@@ -27,41 +31,50 @@ class _Flag:
 
 def flag_values(workload: Manifest, container: str, known: str) -> dict[str, str]:
     """The flags of the container by name; the last of several counts. Arguments and errors as in `with_flags`."""
-    return {name: flag.value for name, flag in _flags(_container(workload, container, known))}
+    words = _words(_container(workload, container, known))
+    return {name: flag.value for name, flag in _flags(words)}
 
 
 def with_flags(workload: Manifest, container: str, known: str, changes: Mapping[str, str | None]) -> Manifest:
     """The workload with these flags of a container set, or removed for None, wherever they stand.
 
     A new flag takes the place of a removed one. Values that mean the same stay as they are written. UnknownShape unless
-    exactly one container has this name or the flag `known`, and has that flag.
+    exactly one container has this name or the flag `known`, and has that flag, and when a list of ranges would replace
+    something else.
     """
     result = deepcopy(workload)
     target = _container(result, container, known)
-    removed: list[_Flag] = []
+    words = _words(target)
+    place: tuple[int, str] | None = None
     for name in (name for name, value in changes.items() if value is None):
-        for flag in reversed([flag for found, flag in _flags(target) if found == name]):
-            del target[flag.where][flag.index : flag.index + flag.words]
-            removed.append(flag)
+        for flag in reversed([flag for found, flag in _flags(words) if found == name]):
+            place = flag.index, words[flag.index][0]
+            del words[flag.index : flag.index + flag.words]
     wanted = {name: value for name, value in changes.items() if value is not None}
-    added = [f"--{name}={value}" for name, value in wanted.items() if not _set(target, name, value)]
-    if removed:
-        first = removed[-1]
-        target[first.where][first.index : first.index] = added
-    elif added:
-        target["args" if target.get("args") else "command"].extend(added)
+    added = [f"--{name}={value}" for name, value in wanted.items() if not _set(workload, words, name, value)]
+    index, where = place or (len(words), "args" if target.get("args") else "command")
+    words[index:index] = [(where, word) for word in added]
+    for each in ("command", "args"):
+        changed = [word for where, word in words if where == each]
+        if changed != (target.get(each) or []):
+            target[each] = changed
     return result
 
 
-def _set(container: Manifest, name: str, value: str) -> bool:
+def _set(workload: Manifest, words: list[_Word], name: str, value: str) -> bool:
     """Set the flag where it stands, in the last place if there are several; False when it stands nowhere."""
-    present = [flag for found, flag in _flags(container) if found == name]
+    present = [flag for found, flag in _flags(words) if found == name]
     if not present:
         return False
     last = present[-1]
-    if not _same(last.value, value):
-        words = [f"--{name}={value}"] if last.words == 1 else [f"--{name}", value]
-        container[last.where][last.index : last.index + last.words] = words
+    ranges, present_ranges = _ranges(value), _ranges(last.value)
+    if last.value == value or (ranges and ranges == present_ranges):
+        return True
+    if ranges and not present_ranges:
+        raise UnknownShape(workload, f"--{name} is {last.value!r}, which is no list of ranges")
+    index = last.index + last.words - 1
+    where, word = words[index]
+    words[index] = where, value if last.words == 2 else f"{word.partition('=')[0]}={value}"
     return True
 
 
@@ -71,14 +84,19 @@ def environment_of(workload: Manifest, container: str) -> dict[str, str | None]:
 
 
 def with_environment(workload: Manifest, container: str, changes: Mapping[str, str | None]) -> Manifest:
-    """The workload with these variables of a container set, or removed for None; UnknownShape without it."""
+    """The workload with these variables of a container set, or removed for None.
+
+    UnknownShape without the container, and when a variable to set has its value from elsewhere.
+    """
     result = deepcopy(workload)
     target = _named_container(result, container)
     entries = [entry for entry in target.get("env") or () if changes.get(entry["name"], "") is not None]
     positions = {entry["name"]: index for index, entry in enumerate(entries)}
     for name, value in changes.items():
         if value is not None and name in positions:
-            entry = {key: each for key, each in entries[positions[name]].items() if key != "valueFrom"}
+            entry = entries[positions[name]]
+            if "valueFrom" in entry:
+                raise UnknownShape(workload, f"variable {name} of container {container} has its value from elsewhere")
             entries[positions[name]] = {**entry, "value": value}
         elif value is not None:
             entries.append({"name": name, "value": value})
@@ -126,38 +144,38 @@ def _container(workload: Manifest, name: str, known: str) -> dict[str, Any]:
     """The container of this name, else the only one that has the flag `known`."""
     containers = _containers(workload)
     candidates = [found for found in containers if found.get("name") == name] or [
-        found for found in containers if known in dict(_flags(found))
+        found for found in containers if known in dict(_flags(_words(found)))
     ]
     if len(candidates) != 1:
         raise UnknownShape(workload, f"it has no container {name}, and {len(candidates)} with the flag --{known}")
-    if known not in dict(_flags(candidates[0])):
+    if known not in dict(_flags(_words(candidates[0]))):
         raise UnknownShape(workload, f"container {candidates[0].get('name')} has no flag --{known}")
     return candidates[0]
 
 
-def _flags(container: Mapping[str, Any]) -> Iterator[tuple[str, _Flag]]:
-    for where in ("command", "args"):
-        words: Sequence[str] = container.get(where) or ()
-        for index, word in enumerate(words):
-            if not isinstance(word, str) or not word.startswith("--") or word == "--":
-                continue
-            name, equals, value = word[2:].partition("=")
-            following = words[index + 1] if index + 1 < len(words) else "-"
-            if equals:
-                yield name, _Flag(where, index, 1, value)
-            elif following.startswith("-") or following in _BOOLEANS:
-                yield name, _Flag(where, index, 1, "true")
-            else:
-                yield name, _Flag(where, index, 2, following)
+def _words(container: Mapping[str, Any]) -> list[_Word]:
+    return [(where, str(word)) for where in ("command", "args") for word in container.get(where) or ()]
 
 
-def _same(left: str, right: str) -> bool:
-    """Whether two values are equal, or name the same ranges."""
-    return left == right or _ranges(left) == _ranges(right)
+def _flags(words: Sequence[_Word]) -> Iterator[tuple[str, _Flag]]:
+    """Every flag by its name, in which Kubernetes takes `_` for `-`."""
+    for index, (_, word) in enumerate(words):
+        if not word.startswith("--") or word == "--":
+            continue
+        name, equals, value = word[2:].partition("=")
+        following = words[index + 1][1] if index + 1 < len(words) else "-"
+        if equals:
+            flag = _Flag(index, 1, value)
+        elif following.startswith("-") or following in _BOOLEANS:
+            flag = _Flag(index, 1, "true")
+        else:
+            flag = _Flag(index, 2, following)
+        yield name.replace("_", "-"), flag
 
 
-def _ranges(text: str) -> list[str]:
+def _ranges(text: str) -> list[str] | None:
+    """The ranges in a comma-separated list; None for anything else."""
     try:
         return [canonical(entry.strip()) for entry in text.split(",")]
     except ValueError:
-        return [text]
+        return None

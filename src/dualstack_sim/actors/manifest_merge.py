@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dualstack.model import kinds
+from dualstack.model import kinds, kubernetes_yaml
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.actors.cni.registry import CNIS
 
@@ -45,7 +45,7 @@ def documents(secret: Manifest) -> Iterator[Manifest]:
     """The manifests in the Secret of a ManagedResource: each value is base64 of one or more YAML documents."""
     for name, encoded in sorted((secret.get("data") or {}).items()):
         try:
-            loaded = list(yaml.load_all(base64.b64decode(encoded, validate=True), Loader=yaml.CSafeLoader))
+            loaded = list(yaml.load_all(base64.b64decode(encoded, validate=True), Loader=kubernetes_yaml.Loader))
         except (yaml.YAMLError, binascii.Error, ValueError) as error:
             raise BadManifest(f"could not decode resource at key {name!r}: {error}") from error
         for document in loaded:

@@ -10,6 +10,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from dualstack.model import kubernetes_yaml
 from dualstack_sim.kube.decoding import VALIDATIONS, FieldCheck, json_word
 from dualstack_sim.kube.objects import decoded, encoded, in_version
 from dualstack_sim.kube.protobuf import PROTOBUF, decode_protobuf, encode_protobuf
@@ -39,15 +40,6 @@ _META_FORMS: dict[str, Form] = {
     "PartialObjectMetadata": "metadata",
     "PartialObjectMetadataList": "metadata",
 }
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it: timestamps stay strings."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - the base class declares it so
-        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 def media_ranges(accept: str) -> list[tuple[str, dict[str, str]]]:
@@ -162,8 +154,7 @@ def _json(data: bytes) -> Any:
 
 def _yaml(data: bytes) -> Any:
     try:
-        # A safe loader: it makes scalars, lists and maps only.
-        tree = yaml.load(data, Loader=_Loader)  # noqa: S506
+        tree = kubernetes_yaml.load(data.decode())
         return decoded(encoded(tree))
     except (yaml.YAMLError, msgspec.DecodeError, TypeError, ValueError, RecursionError) as error:
         raise bad_request(f"error decoding YAML: {' '.join(str(error).split())}") from None

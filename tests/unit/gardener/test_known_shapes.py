@@ -64,6 +64,21 @@ def _proxy_mode(item: Manifest) -> None:
     item["data"]["config.yaml"] = item["data"]["config.yaml"].replace("mode: iptables", "mode: userspace")
 
 
+def _cidr_twice(item: Manifest) -> None:
+    item["data"]["config.yaml"] += "clusterCIDR: 10.0.0.0/8\n"
+
+
+def _immutable_in_cluster(migration: Migration) -> None:
+    migration.world.store.patch(kinds.CONFIG_MAP, "calico-config", {"immutable": True}, "kube-system")
+
+
+def _kubelet(change: Callable[[Manifest], Any]) -> Break:
+    def changed(item: Manifest) -> None:
+        change(item["spec"]["files"][0]["content"]["inline"])
+
+    return _patched(gardener_kinds.OPERATING_SYSTEM_CONFIG, "gardener-node-agent-w1", changed)
+
+
 def _vxlan(item: Manifest) -> None:
     item["spec"]["vxlanMode"] = "Always"
 
@@ -135,6 +150,26 @@ CASES: dict[str, tuple[Break, str]] = {
             ),
         ),
         "the ipam plugin is calico-ipam",
+    ),
+    "an immutable ConfigMap in a ManagedResource": (
+        _managed("shoot-core-kube-proxy", "ConfigMap", lambda item: item.update(immutable=True)),
+        "ConfigMap kube-system/kube-proxy-config: it is immutable",
+    ),
+    "an immutable ConfigMap in the cluster": (
+        _immutable_in_cluster,
+        "ConfigMap kube-system/calico-config: it is immutable",
+    ),
+    "a kubelet configuration without content": (
+        _kubelet(lambda inline: inline.pop("data")),
+        f"OperatingSystemConfig {NS}/gardener-node-agent-w1: the content of /var/lib/kubelet/config/kubelet is not inl",
+    ),
+    "a kubelet configuration with an anchor": (
+        _kubelet(lambda inline: inline.update(data="clusterDNS: &dns [100.64.0.10]\nother: *dns\n")),
+        '"clusterDNS" cannot be changed alone',
+    ),
+    "kube-proxy's CIDR set twice": (
+        _managed("shoot-core-kube-proxy", "ConfigMap", _cidr_twice),
+        'ConfigMap kube-system/kube-proxy-config: config.yaml cannot be changed: "clusterCIDR" is set 2 times',
     ),
     "no kubelet configuration": (
         _patched(
@@ -218,10 +253,14 @@ async def test_p05_an_object_that_may_not_be_read_is_refused_and_a_silent_server
     migration = Migration()
     view = ShootView.of(migration.shoot())
     with pytest.raises(InvalidInput, match="cannot be read: machineclasses is forbidden"):
-        await require_known_shapes(_Failing(migration.world.store, Invalid("machineclasses is forbidden")), view)
+        await require_known_shapes(
+            _Failing(migration.world.store, Invalid("machineclasses is forbidden")), migration.world.kube, view
+        )
     with pytest.raises(Unavailable):
-        await require_known_shapes(_Failing(migration.world.store, Unavailable("no answer")), view)
-    await require_known_shapes(migration.world.kube, view)
+        await require_known_shapes(
+            _Failing(migration.world.store, Unavailable("no answer")), migration.world.kube, view
+        )
+    await require_known_shapes(migration.world.kube, migration.world.kube, view)
 
 
 async def test_p05_an_ipv4_cluster_of_unknown_shape_is_reconciled_and_left_as_it_is() -> None:

@@ -41,21 +41,21 @@ from dualstack.kube.interface import Invalid, Kube, NotFound
 from dualstack.model.cidr import families
 from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import DEPLOYMENT
-from dualstack.model.parts import Part, UnknownShape
+from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT
+from dualstack.model.parts import Part, UnknownShape, unchanged
 
 _UNKNOWN_RANGE = "2001:db8::/64"
 """Stands for a range that the cloud has yet to assign (RFC 3849)."""
 
 
-async def require_known_shapes(kube: Kube, shoot: ShootView, further: Iterable[str] = ()) -> None:
+async def require_known_shapes(kube: Kube, cluster: Kube, shoot: ShootView, further: Iterable[str] = ()) -> None:
     """Raise InvalidInput with a line for each object that a migration of the Shoot cannot change, or may not read.
 
-    further: lines about other obstacles, to be reported together. An API server that does not answer is an error of its
-    own, so that the check is repeated.
+    kube, cluster: the seed and the Shoot. further: lines about other obstacles, to be reported together. An API server
+    that does not answer is an error of its own, so that the check is repeated.
     """
     faults = list(further)
-    for attempt in _attempts(kube, _at_the_end(shoot)):
+    for attempt in _attempts(kube, cluster, _at_the_end(shoot)):
         try:
             await attempt
         except UnknownShape as unknown:
@@ -82,7 +82,7 @@ def _at_the_end(shoot: ShootView) -> ShootView:
     return replace(shoot, families=("IPv4", "IPv6"), status_networking=ranges, constraints=())
 
 
-def _attempts(kube: Kube, shoot: ShootView) -> Iterator[Coroutine[None, None, None]]:
+def _attempts(kube: Kube, cluster: Kube, shoot: ShootView) -> Iterator[Coroutine[None, None, None]]:
     """One for each object or component."""
     current, ns = networks(shoot), shoot.technical_id
     yield _try_deployment(kube, kube_apiserver.deployment(shoot, current), ns)
@@ -91,6 +91,7 @@ def _attempts(kube: Kube, shoot: ShootView) -> Iterator[Coroutine[None, None, No
         return
     for name, parts in _components(shoot, current).items():
         yield _try_managed(kube, name, ns, parts)
+        yield _try_config_maps(cluster, parts)
     yield _try_kubelets(kube, shoot, current)
     yield _try_machine_classes(kube, shoot)
 
@@ -115,6 +116,15 @@ async def _try_managed(kube: Kube, name: str, namespace: str, parts: Sequence[Pa
     resource = await kube.get(MANAGED_RESOURCE, name, namespace)
     if resource is not None:
         managed_resource.edited(resource, await secrets_of(kube, resource), parts)
+
+
+async def _try_config_maps(cluster: Kube, parts: Sequence[Part]) -> None:
+    """Immutable ConfigMaps of the cluster, which the resource manager could not change either."""
+    for part in parts:
+        if part.new["kind"] == CONFIG_MAP.kind and part.edit is not unchanged:
+            live = await cluster.get(CONFIG_MAP, part.new["metadata"]["name"], part.new["metadata"]["namespace"])
+            if dig(live, "immutable") and live is not None and part.edit(live) != live:
+                raise UnknownShape(live, managed_resource.IMMUTABLE)
 
 
 async def _try_kubelets(kube: Kube, shoot: ShootView, current: Networks) -> None:

@@ -61,7 +61,10 @@ def _edited(live: Manifest, text: str, networks: Networks) -> str:
     ranges: Any = current.get(_RANGES)
     if not ranges or not (has_ipv6(networks.pods) or has_ipv6(str(ranges))):
         return text
-    return with_yaml_value(text, _RANGES, ",".join(networks.pods))
+    try:
+        return with_yaml_value(text, _RANGES, ",".join(networks.pods))
+    except ValueError as error:
+        raise UnknownShape(live, f"{CONFIG_KEY} cannot be changed: {error}") from error
 
 
 def _single_stack(shoot: ShootView) -> Manifest:

@@ -77,9 +77,10 @@ def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) ->
         current = read_mapping(text).get(_ADDRESSES) or ()
         if not has_ipv6(cluster_dns) and not has_ipv6(current):
             return file
-        changed = with_yaml_value(text, _ADDRESSES, list(cluster_dns))
+        kept = [address for address in current if not has_ipv6([address])]
+        changed = with_yaml_value(text, _ADDRESSES, kept + [address for address in cluster_dns if has_ipv6([address])])
     except ValueError as error:
-        raise UnknownShape(live, f"{CONFIG_PATH} cannot be read: {error}") from error
+        raise UnknownShape(live, f"{CONFIG_PATH} cannot be changed: {error}") from error
     inline = file["content"]["inline"]
     if inline.get("encoding") in _BASE64:
         changed = base64.b64encode(changed.encode()).decode()
@@ -89,11 +90,12 @@ def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) ->
 def _text_of(config: Manifest, file: dict[str, Any]) -> str:
     inline = (file.get("content") or {}).get("inline")
     encoding = (inline or {}).get("encoding") or ""
-    if inline is None or encoding not in ("", *_BASE64):
-        where = f"in encoding {encoding!r}" if inline is not None else "not inline"
+    data = (inline or {}).get("data")
+    if data is None or encoding not in ("", *_BASE64):
+        where = f"in encoding {encoding!r}" if data is not None else "not inline"
         raise UnknownShape(config, f"the content of {CONFIG_PATH} is {where}")
     try:
-        return base64.b64decode(inline["data"], validate=True).decode() if encoding else str(inline["data"])
+        return base64.b64decode(data, validate=True).decode() if encoding else str(data)
     except (binascii.Error, UnicodeDecodeError) as error:
         raise UnknownShape(config, f"the content of {CONFIG_PATH} is not base64 of a text") from error
 

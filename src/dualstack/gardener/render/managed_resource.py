@@ -11,16 +11,18 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
 
 import yaml
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.model import kubernetes_yaml
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.manifests import manifest
 from dualstack.model.parts import Part, Presence, UnknownShape, identity, name_of
 
-_SEPARATOR = re.compile(r"(?m)^---(?=\s|$)[ \t]*(?:#.*)?\n?")
+_SEPARATOR = re.compile(r"(?m)^---(?=\s|$)[ \t]*(?:#.*)?\r?\n?")
+IMMUTABLE = "it is immutable, so that no migration can change it; replace it by one without `immutable: true`"
+"""Of a ConfigMap (docs/reference/kubernetes.md#immutable-config-maps)."""
 _COMPRESSED = ".br"
 """The suffix of keys whose value upstream compresses with Brotli (docs/reference/gardener.md#compressed-manifests)."""
 
@@ -35,7 +37,7 @@ def managed_resource(name: str, namespace: str, *, seed: bool = False) -> Manife
 
 def secret(name: str, namespace: str, objects: Iterable[Manifest]) -> Manifest:
     """The Secret with one key for each object, e.g. `daemonset__kube-system__kube-proxy.yaml`."""
-    data = {key_of(item): _encode(_dump(item)) for item in objects}
+    data = {key_of(item): _encode(kubernetes_yaml.dump(item)) for item in objects}
     return manifest(SECRET, name, namespace, type="Opaque", data=data)
 
 
@@ -57,7 +59,7 @@ def edited(resource: Manifest, secrets: Sequence[Manifest], parts: Iterable[Part
         if places:
             result[places[0]] = _with_edit(result[places[0]], part)
         elif part.presence is Presence.ADDED and result:
-            data = {**(result[0].get("data") or {}), key_of(part.new): _encode(_dump(part.new))}
+            data = {**(result[0].get("data") or {}), key_of(part.new): _encode(kubernetes_yaml.dump(part.new))}
             result[0] = {**result[0], "data": data}
         elif part.presence in (Presence.REQUIRED, Presence.ADDED):
             raise UnknownShape(resource, f"it has no {name_of(part.new)}{_why(result)}")
@@ -84,7 +86,9 @@ def _with_edit(secret: Manifest, part: Part) -> Manifest:
         if part.presence is Presence.REMOVED:
             texts[position] = ""
         elif (changed := part.edit(item)) != item:
-            texts[position] = _dump(changed)
+            if item.get("immutable"):
+                raise UnknownShape(item, IMMUTABLE)
+            texts[position] = kubernetes_yaml.dump(changed)
         else:
             continue
         if any(text.strip() for text in texts):
@@ -109,7 +113,7 @@ def _documents(secret: Manifest) -> Iterator[tuple[str, int, Manifest]]:
 def _parsed(text: str) -> Manifest | None:
     """The Kubernetes object in the text; None for anything else. No caller changes it."""
     try:
-        item = yaml.safe_load(text)
+        item = kubernetes_yaml.load(text)
     except yaml.YAMLError:
         return None
     complete = isinstance(item, dict) and "kind" in item and "name" in (item.get("metadata") or {})
@@ -131,16 +135,3 @@ def _joined(texts: list[str]) -> str:
 
 def _encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-_DUMPER: Any = type(
-    "Plain",
-    (getattr(yaml, "CSafeDumper", yaml.SafeDumper),),
-    # Write shared values again instead of anchors, which not every reader supports.
-    {"ignore_aliases": lambda _dumper, _data: True},
-)
-
-
-def _dump(item: Manifest) -> str:
-    text: str = yaml.dump(item, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
-    return text

@@ -231,7 +231,7 @@ class Pass:
         if NODES_NOT_MIGRATED in changes:
             left = never_dual_stack(nodes, machines)
             further = [f"Node {name} {reason}; {REMEDY}" for name, reason in left.items()]
-            await require_known_shapes(self._seed, view, further)
+            await require_known_shapes(self._seed, self._clusters.shoot(view.technical_id), view, further)
         await self._announce(view, changes)
         await self._change(changes)
         if view.returning and await self._deferred():
