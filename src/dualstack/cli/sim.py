@@ -39,6 +39,11 @@ def sim() -> None:
 )
 @infrastructure_option()
 @kubernetes_option
+@click.option(
+    "--rbac",
+    is_flag=True,
+    help="The simulated API servers authorize each request by the roles in them (docs/simulated-kubernetes.md#rbac).",
+)
 @pauses_option
 @simulated_world(speed=1.0)
 def serve(
@@ -55,6 +60,8 @@ def serve(
 
     if (shoot is None) == (snapshot is None):
         raise click.UsageError("Pass either SHOOT or --snapshot.")
+    if options["rbac"] and options["kubernetes"] is not None:
+        raise click.UsageError("--rbac: it is for the simulated API; a real API server has its own authorization.")
     if snapshot is not None:
         from dualstack.cli.live.snapshot import describe
 

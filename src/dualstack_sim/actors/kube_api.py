@@ -40,16 +40,23 @@ class WatchEvent:
 
 
 class KubeApi:
-    """One API server at `base_url`, over a shared session. Methods raise only `KubeRefusal`."""
+    """One API server at `base_url`, over a shared session. Methods raise only `KubeRefusal`.
 
-    def __init__(self, base_url: str, session: aiohttp.ClientSession, *, user_agent: str = "actor") -> None:
+    token: the bearer token; a proxy of a real API server adds credentials itself.
+    """
+
+    def __init__(
+        self, base_url: str, session: aiohttp.ClientSession, *, user_agent: str = "actor", token: str | None = None
+    ) -> None:
         self.url = base_url.rstrip("/")
-        self._session = session
+        self._session, self._token = session, token
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     def named(self, user_agent: str) -> KubeApi:
         """The same API and session with another User-Agent."""
-        return KubeApi(self.url, self._session, user_agent=user_agent)
+        return KubeApi(self.url, self._session, user_agent=user_agent, token=self._token)
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
         """The object; None if it or its type does not exist."""

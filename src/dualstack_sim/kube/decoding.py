@@ -274,3 +274,13 @@ def patch_refusal(why: str, patched: str) -> StatusError:
 def body_refusal(kind: str, version: str) -> Callable[[str], StatusError]:
     """Makes the 400 for a body that is no object of the type."""
     return lambda why: bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def check_types(
+    api_version: str, kind: str, body: dict[str, Any], refuse: Callable[[str], StatusError] | None = None
+) -> None:
+    """400, or what `refuse` makes, for a field of another type than that of this kind."""
+    try:
+        read(known_type(api_version, kind) or "", body, [])
+    except WrongType as error:
+        raise (refuse or body_refusal(kind, api_version.rpartition("/")[2]))(str(error)) from None

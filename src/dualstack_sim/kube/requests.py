@@ -176,7 +176,7 @@ def respond(document: Any, media_type: str = JSON, status: int = 200) -> web.Res
     return web.Response(body=body, status=status, content_type=YAML if media_type == YAML else JSON)
 
 
-_NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
 
 def resource_target(registry: Registry, segments: list[str]) -> Target:
@@ -186,7 +186,7 @@ def resource_target(registry: Registry, segments: list[str]) -> Target:
     else:
         group, version, rest = segments[1], segments[2], segments[3:]
     namespace = None
-    in_namespace = len(rest) > 2 and not (len(rest) == 3 and rest[2] in _NAMESPACE_SUBRESOURCES)
+    in_namespace = len(rest) > 2 and not (len(rest) == 3 and rest[2] in NAMESPACE_SUBRESOURCES)
     if rest[0] == "namespaces" and in_namespace:
         namespace, rest = rest[1], rest[2:]
     if not 1 <= len(rest) <= 3 or not all(rest):

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from dualstack_sim.kube.access import Access
 from dualstack_sim.kube.deletion import DeleteOptions, delete_options
 from dualstack_sim.kube.kubectl import table, table_form
 from dualstack_sim.kube.objects import StoredObject, encoded
@@ -31,6 +32,7 @@ from dualstack_sim.kube.requests import (
     with_warnings,
     write_options,
 )
+from dualstack_sim.kube.reviews import review
 from dualstack_sim.kube.status import (
     bad_request,
     expired,
@@ -45,7 +47,7 @@ from dualstack_sim.kube.status import (
 )
 from dualstack_sim.kube.storage import Page
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.kube.subresources import Scales, Subresources, review
+from dualstack_sim.kube.subresources import Scales, Subresources
 from dualstack_sim.kube.types import ResourceType
 from dualstack_sim.kube.watching import WatchRequest, serve_watch
 from dualstack_sim.kube.writes import Target
@@ -56,10 +58,10 @@ _Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 class Resources:
     """Handles all requests below `/api/v1` and `/apis/<group>/<version>`."""
 
-    def __init__(self, store: KubeStore) -> None:
-        self._store = store
+    def __init__(self, store: KubeStore, access: Access) -> None:
+        self._store, self._access = store, access
         self._scales = Scales(store.storage, store.writer)
-        self._subresources = Subresources(store)
+        self._subresources = Subresources(store, access)
         self._collection_handlers: dict[str, _Handler] = {
             "GET": self._list_or_watch,
             "POST": self._create,
@@ -222,7 +224,7 @@ class Resources:
     async def _create(self, http: web.Request, target: Target) -> web.StreamResponse:
         body, options = await self._body(http, target.resource), write_options(http.query, "CreateOptions")
         if target.resource.verbs == ("create",):
-            return respond(review(target.resource, body), status=201)
+            return respond(review(target.resource, body, self._access, self._access.user(http)), status=201)
         stored = self._store.writer.create(target, body, options)
         return with_warnings(self._respond_object(http, target, stored, 201), options)
 
@@ -253,6 +255,9 @@ class Resources:
             cause = forbidden_value("force", "may not be specified for non-apply patch")
             raise invalid("meta.k8s.io", "PatchOptions", "", [cause])
         patch = Patch(media_type, parse_body(await http.read(), media_type))
+        creates = media_type == APPLY_PATCH and target.subresource is None
+        if creates and self._store.storage.get(*target.location) is None:
+            self._access.check(http, "create")
         match target.subresource:
             case None | "status":
                 stored, created = self._store.writer.patch(target, patch, options)

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from dualstack_sim.kube import discovery
+from dualstack_sim.kube.access import Access
 from dualstack_sim.kube.builtin import BUILTIN_TYPES
 from dualstack_sim.kube.kubectl import openapi_v2, openapi_v2_protobuf, openapi_v3, openapi_v3_index
 from dualstack_sim.kube.objects import encoded
@@ -31,9 +32,9 @@ _BUILTIN_GROUPS = {each.group for each in BUILTIN_TYPES}
 
 
 class _Server:
-    def __init__(self, store: KubeStore) -> None:
-        self._store = store
-        self._resources = Resources(store)
+    def __init__(self, store: KubeStore, access: Access) -> None:
+        self._store, self._access = store, access
+        self._resources = Resources(store, access)
         self._documents: dict[tuple[str, bool], tuple[int, bytes]] = {}
 
     async def handle(self, http: web.Request) -> web.StreamResponse:
@@ -57,6 +58,7 @@ class _Server:
             return _error_response(internal("Internal error occurred; the server's log has the reason"))
 
     async def _answer(self, http: web.Request) -> web.StreamResponse:
+        self._access.check(http)
         segments = http.path.strip("/").split("/")
         head, length = segments[0], len(segments)
         if (head == "api" and length > 2) or (head == "apis" and length > 3):
@@ -151,11 +153,14 @@ def _error_response(error: StatusError) -> web.Response:
     return response
 
 
-def create_app(store: KubeStore) -> web.Application:
-    """The server for `store`. Run it in the thread and event loop that use the store."""
+def create_app(store: KubeStore, *, rbac: bool = False) -> web.Application:
+    """The server for `store`. Run it in the thread and event loop that use the store.
+
+    rbac: authorize each request by the roles in the store, to which the default roles are added.
+    """
     app = web.Application(client_max_size=_MAXIMUM_BODY)
     app[STORE] = store
-    app.router.add_route("*", "/{path:.*}", _Server(store).handle)
+    app.router.add_route("*", "/{path:.*}", _Server(store, Access(store, rbac=rbac)).handle)
 
     async def close_watches(_: web.Application) -> None:
         store.storage.close_watches()

@@ -128,9 +128,18 @@ def apply_conflict(causes: Sequence[Cause]) -> StatusError:
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
-    """403: admission rejects the request. `why` follows the colon."""
-    message = f'{_qualified(group, plural)} "{name}" is forbidden: {why}'
+    """403: admission or authorization rejects the request. `why` follows the colon.
+
+    Without a name it is about the type, without `plural` about a path that is no resource.
+    """
+    named = _qualified(group, plural) + (f' "{name}"' if name else "")
+    message = f"{named} is forbidden: {why}" if plural else f"forbidden: {why}"
     return StatusError(403, "Forbidden", message, _details(name, group, plural))
+
+
+def unauthorized() -> StatusError:
+    """401: the server does not know the credentials."""
+    return StatusError(401, "Unauthorized", "Unauthorized")
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> StatusError:

@@ -1,11 +1,12 @@
-"""Subresources other than status (scale, eviction, binding, token), and access reviews."""
+"""Subresources other than status: scale, eviction, binding, token."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from dualstack.clock import rfc3339
-from dualstack_sim.kube.decoding import WrongType, body_refusal, known_type, patch_refusal, read
+from dualstack_sim.kube.access import Access
+from dualstack_sim.kube.decoding import check_types, patch_refusal
 from dualstack_sim.kube.deletion import delete_options
 from dualstack_sim.kube.objects import StoredObject, encoded, lookup, replaced
 from dualstack_sim.kube.patches import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Patch, json_patch, merge_patch
@@ -63,7 +64,7 @@ class Scales:
 
         refuse: makes the error for a body that is no Scale; by default 400.
         """
-        _check_types("autoscaling/v1", "Scale", body, refuse)
+        check_types("autoscaling/v1", "Scale", body, refuse)
         stored = self._storage.existing(*target.location)
         paths = _paths(target.resource)
         if (given := lookup(body, ("metadata", "name"), target.name)) != target.name:
@@ -98,8 +99,8 @@ _CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Suc
 class Subresources:
     """Handles POST to subresources."""
 
-    def __init__(self, store: KubeStore) -> None:
-        self._store = store
+    def __init__(self, store: KubeStore, access: Access) -> None:
+        self._store, self._access = store, access
         self._posts = {"eviction": self._evict, "binding": self._bind, "token": self._token}
 
     def post(self, target: Target, body: Any, options: WriteOptions) -> dict[str, Any] | None:
@@ -146,64 +147,18 @@ class Subresources:
         return _CREATED
 
     def _token(self, target: Target, account: StoredObject, body: dict[str, Any], _: WriteOptions) -> dict[str, Any]:
-        _check_types("authentication.k8s.io/v1", "TokenRequest", body)
+        check_types("authentication.k8s.io/v1", "TokenRequest", body)
         seconds = lookup(body, ("spec", "expirationSeconds"), 3600)
         if not _SHORTEST <= seconds <= _LONGEST:
             limit = "less than 10 minutes" if seconds < _SHORTEST else "larger than 2^32 seconds"
             cause = invalid_value("spec.expirationSeconds", str(seconds), f"may not specify a duration {limit}")
             raise invalid("authentication.k8s.io", "TokenRequest", "", [cause])
-        expires = rfc3339(self._store.clock.now() + seconds)
+        expires = self._store.clock.now() + seconds
+        token = self._access.issue_token(account, expires)
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": target.name, "namespace": target.namespace},
             "spec": {**(body.get("spec") or {}), "expirationSeconds": seconds},
-            "status": {"token": f"simulated-token-of-{account.uid}", "expirationTimestamp": expires},
+            "status": {"token": token, "expirationTimestamp": rfc3339(expires)},
         }
-
-
-_USER = {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
-
-
-def review(resource: ResourceType, body: Any) -> dict[str, Any]:
-    """The response to an access or token review: there is one user, with all permissions. 400, 422."""
-    if not isinstance(body, dict):
-        raise bad_request("the body must be a JSON object")
-    _check_types(resource.api_version(), resource.kind, body)
-    _check_review(resource, body.get("spec") or {})
-    rules = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-    statuses: dict[str, dict[str, Any]] = {
-        "selfsubjectrulesreviews": {
-            "resourceRules": [rules],
-            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-            "incomplete": False,
-        },
-        "selfsubjectreviews": {"userInfo": _USER},
-        "tokenreviews": {"authenticated": True, "user": _USER},
-    }
-    status = statuses.get(resource.plural, {"allowed": True})
-    return {**body, "kind": resource.kind, "apiVersion": resource.api_version(), "status": status}
-
-
-def _check_types(api_version: str, kind: str, body: dict[str, Any], refuse: Refusal | None = None) -> None:
-    """400, or what `refuse` makes, for a field of another type than that of this kind."""
-    try:
-        read(known_type(api_version, kind) or "", body, [])
-    except WrongType as error:
-        raise (refuse or body_refusal(kind, api_version.rpartition("/")[2]))(str(error)) from None
-
-
-def _check_review(resource: ResourceType, spec: dict[str, Any]) -> None:
-    if resource.kind == "TokenReview" and not spec.get("token"):
-        raise bad_request("token is required for TokenReview in authentication")
-    if not resource.kind.endswith("AccessReview"):
-        return
-    causes, path = [], spec.get("nonResourceAttributes")
-    if (path is None) == (spec.get("resourceAttributes") is None):
-        given = encoded({name.capitalize(): path[name] for name in sorted(path)}).decode() if path else "null"
-        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        causes.append(invalid_value("spec", given, detail))
-    if resource.kind == "SubjectAccessReview" and not spec.get("user") and not spec.get("groups"):
-        causes.append(invalid_value("spec.user", '""', "at least one of user or group must be specified"))
-    if causes:
-        raise invalid(resource.group, "", "", causes)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -188,9 +189,14 @@ def listen(port: int = 0) -> socket.socket:
     return listener
 
 
-async def start_site(application: web.Application, listener: socket.socket, stack: AsyncExitStack) -> None:
-    """Serve `application` until `stack` closes."""
+async def start_site(
+    application: web.Application,
+    listener: socket.socket,
+    stack: AsyncExitStack,
+    context: ssl.SSLContext | None = None,
+) -> None:
+    """Serve `application` until `stack` closes, with TLS if there is a context for it."""
     runner = create_runner(application)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.SockSite(runner, listener).start()
+    await web.SockSite(runner, listener, ssl_context=context).start()

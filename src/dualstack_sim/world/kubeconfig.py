@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+
 import yaml
 
 
-def kubeconfig(server: str, token: str | None = None) -> str:
-    """One context, whose user has a token that the server accepts, or no credentials."""
+def kubeconfig(server: str, token: str | None = None, authority: bytes | None = None) -> str:
+    """One context, whose user has a token that the server accepts, or no credentials.
+
+    authority: the certificate of a server with TLS, as PEM.
+    """
+    cluster = {"server": server}
+    if authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "simulated", "cluster": {"server": server}}],
+            "clusters": [{"name": "simulated", "cluster": cluster}],
             "users": [{"name": "anyone", "user": {"token": token} if token else {}}],
             "contexts": [{"name": "simulated", "context": {"cluster": "simulated", "user": "anyone"}}],
             "current-context": "simulated",

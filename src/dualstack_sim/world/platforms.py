@@ -79,8 +79,8 @@ class Platform(Protocol):
         """What of the given cluster is not simulated, one sentence each; known once it is built."""
         ...
 
-    def access(self, server: str) -> Sequence[Manifest]:
-        """The Secrets through which controllers find the API server with the nodes, which has this URL."""
+    def access(self, server: str, token: str | None, authority: bytes | None) -> Sequence[Manifest]:
+        """The Secrets through which controllers find the API server with the nodes (`world/kubeconfig.py`)."""
         ...
 
     @property

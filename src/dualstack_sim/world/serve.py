@@ -33,12 +33,14 @@ from dualstack_sim.compute.api.errors import ApiError
 from dualstack_sim.compute.api.server import create_app as create_compute_app
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.faults import FaultPlan, load_faults, refuse_impossible
+from dualstack_sim.kube.access import ADMIN_TOKEN
 from dualstack_sim.kube.server import create_app as create_kube_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.rules.profiles import Profile, choose
 from dualstack_sim.steppable_clock import SteppableClock
 from dualstack_sim.world.api_server.server import build_on
 from dualstack_sim.world.api_servers import ApiServers
+from dualstack_sim.world.certificate import Certificate, self_signed
 from dualstack_sim.world.compute_serve import listen, on_signals, start_site
 from dualstack_sim.world.control import STATE, create_control
 from dualstack_sim.world.kubeconfig import kubeconfig
@@ -62,6 +64,7 @@ class WorldOptions:
     infrastructure: the Infrastructure controller of a landscape with gardenlet (`world/gardener/knobs.py`).
     env_file: gets shell variables that name the world.
     kubernetes: the API server to fill instead of a simulated one (docs/simulated-kubernetes.md#a-real-api-server).
+    rbac: the simulated API servers authorize each request (docs/simulated-kubernetes.md#rbac).
     """
 
     cluster: Manifest
@@ -76,6 +79,7 @@ class WorldOptions:
     infrastructure: str | None = None
     env_file: Path | None = None
     kubernetes: SingleConfig | None = None
+    rbac: bool = False
 
 
 def run(options: WorldOptions) -> None:
@@ -117,8 +121,11 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
     """Start a world; it stops when `stack` closes. Returns the endpoints and other facts for clients."""
     garden = replace(options.profile.garden, infrastructure=options.infrastructure)
     platform = PLATFORMS[options.platform](options.cluster, options.nodes, replace(options.profile, garden=garden))
-    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-    world = _World(options, platform, session)
+    # Clients in Go send no credentials without TLS.
+    certificate = self_signed("dualstack simulated API server") if options.rbac else None
+    connector = aiohttp.TCPConnector(limit=0, ssl=certificate.client() if certificate else True)
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+    world = _World(options, platform, session, certificate)
     await world.serve(stack)
     actors = await stack.enter_async_context(world.actors())
     # Stamps of a real API server are translated with the speed alone.
@@ -133,14 +140,26 @@ async def start(options: WorldOptions, stack: AsyncExitStack) -> dict[str, Any]:
 class _World:
     """The cloud, the API servers and the control endpoint of one world, and the address of each."""
 
-    def __init__(self, options: WorldOptions, platform: Platform, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        options: WorldOptions,
+        platform: Platform,
+        session: aiohttp.ClientSession,
+        certificate: Certificate | None,
+    ) -> None:
         self._options, self._platform, self._session = options, platform, session
+        self._certificate = certificate
         self._clock, self._chance, profile = options.clock, Chance(options.seed), options.profile
         # A real API server has the objects of every cluster.
         self._clusters = platform.api_servers if options.kubernetes is None else ("shoot",)
         self._listeners = {name: listen() for name in ("compute", "control", *self._clusters)}
-        self._urls = {name: f"http://127.0.0.1:{it.getsockname()[1]}" for name, it in self._listeners.items()}
-        self._kubes = {name: KubeApi(self._urls[name], session) for name in self._clusters}
+        self._urls = {
+            name: f"{'https' if certificate and name in self._clusters else 'http'}://127.0.0.1:{it.getsockname()[1]}"
+            for name, it in self._listeners.items()
+        }
+        self._authority = certificate.authority if certificate else None
+        self._token = ADMIN_TOKEN if options.kubernetes is None else None  # the proxy adds credentials
+        self._kubes = {name: KubeApi(self._urls[name], session, token=self._token) for name in self._clusters}
         rules = load_faults(options.faults) if options.faults else []
         self._faults = FaultPlan(rules, self._chance, self._clock)
         self._fabric = Fabric(self._clock, self._chance, profile.lag, profile.fabric, profile.measured)
@@ -169,7 +188,8 @@ class _World:
             part.add_routes(self._control.router)
         applications |= {"compute": create_compute_app(self._compute), "control": self._control}
         for name, application in applications.items():
-            await start_site(application, self._listeners[name], stack)
+            context = self._certificate.server if self._certificate and name in self._clusters else None
+            await start_site(application, self._listeners[name], stack, context)
 
     async def _kubernetes(self, stack: AsyncExitStack) -> dict[str, web.Application]:
         """The simulated API servers by name, with the objects of the cluster; none where a real one has them."""
@@ -189,7 +209,7 @@ class _World:
         platform = self._platform
         addresses = ServiceAddresses(shoot, platform.namespace, platform.api_server, control_plane=seed)
         shoot.admission.register("", "services", addresses)
-        return {name: create_kube_app(store) for name, store in stores.items()}
+        return {name: create_kube_app(store, rbac=self._options.rbac) for name, store in stores.items()}
 
     def _build(self, servers: ApiServers) -> None:
         token_uri = f"{self._urls['compute']}/token"
@@ -197,7 +217,7 @@ class _World:
             self._platform.build(servers, self._compute, token_uri=token_uri, clock=self._clock, chance=self._chance)
         except ApiError as refused:
             raise InvalidInput(f"the simulated cloud refuses the cluster: {refused.message}") from refused
-        for secret in self._platform.access(self._urls["shoot"]):
+        for secret in self._platform.access(self._urls["shoot"], self._token, self._authority):
             servers.seed.create(SECRET, secret)
 
     def actors(self) -> ActorGroup:
@@ -232,10 +252,9 @@ class _World:
 
     def facts(self, folder: Path) -> dict[str, Any]:
         """The endpoints and other facts for clients; writes a kubeconfig for each API server into the folder."""
-        token = "simulated" if self._options.kubernetes is None else None  # the proxy adds credentials
         files = {name: folder / f"{name}-kubeconfig" for name in self._clusters}
         for name, file in files.items():
-            file.write_text(kubeconfig(self._urls[name], token), encoding="utf-8")
+            file.write_text(kubeconfig(self._urls[name], self._token, self._authority), encoding="utf-8")
         clock, left_out = self._clock, list(self._platform.left_out)
         return {
             "computeEndpoint": self._urls["compute"],

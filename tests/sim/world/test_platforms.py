@@ -72,7 +72,7 @@ class PlainPlatform:
 
     left_out: Sequence[str] = ()
 
-    def access(self, server: str) -> Sequence[Manifest]:
+    def access(self, server: str, token: str | None, authority: bytes | None) -> Sequence[Manifest]:
         return ()
 
     def guests(self, context: ActorContext) -> TaggedGuests:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import ipaddress
-import ssl
-import tempfile
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import jsonpatch
 import msgspec
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from dualstack.model.kinds import MUTATING_WEBHOOK, Kind, Manifest
 from dualstack_sim.actors.kube_api import KubeApi
 from dualstack_sim.actors.refusals import AlreadyExists
 from dualstack_sim.kube.preparation import Admission, AdmissionRegistry
 from dualstack_sim.kube.status import StatusError
+from dualstack_sim.world.certificate import HOST, self_signed
 
-_HOST = "127.0.0.1"
-_LIFE = timedelta(days=365)
 _SECONDS = 30
 """The longest that an API server waits for a webhook."""
 
@@ -46,10 +36,11 @@ class Webhooks(AdmissionRegistry):
 
     async def serve(self) -> web.AppRunner:
         """Listen on loopback until the runner is cleaned up."""
-        context, self._bundle = _self_signed()
+        context, authority = self_signed("dualstack simulated admission")
+        self._bundle = base64.b64encode(authority).decode()
         runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=0.2)
         await runner.setup()
-        site = web.TCPSite(runner, _HOST, 0, ssl_context=context)
+        site = web.TCPSite(runner, HOST, 0, ssl_context=context)
         await site.start()
         self._port = runner.addresses[0][1]
         return runner
@@ -68,7 +59,7 @@ class Webhooks(AdmissionRegistry):
         webhook = {
             "name": name,
             "rules": [rule],
-            "clientConfig": {"url": f"https://{_HOST}:{self._port}/{path}", "caBundle": self._bundle},
+            "clientConfig": {"url": f"https://{HOST}:{self._port}/{path}", "caBundle": self._bundle},
             "admissionReviewVersions": ["v1"],
             "sideEffects": "None",
             "failurePolicy": "Fail",
@@ -120,33 +111,3 @@ class Webhooks(AdmissionRegistry):
             encoded = base64.b64encode(msgspec.json.encode(changes)).decode()
             answer |= {"patchType": "JSONPatch", "patch": encoded}
         return answer
-
-
-def _self_signed() -> tuple[ssl.SSLContext, str]:
-    """The context of a server at `_HOST`, and its certificate as the base64 of PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dualstack simulated admission")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + _LIFE)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(_HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory(prefix="dualstack-sim-") as folder:
-        file = Path(folder, "webhook.pem")
-        file.touch(mode=0o600)
-        file.write_bytes(public + private)
-        context.load_cert_chain(file)
-    return context, base64.b64encode(public).decode()

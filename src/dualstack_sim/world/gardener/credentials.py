@@ -30,9 +30,9 @@ def cloud_provider_secret(namespace: str, project: str, token_uri: str) -> Manif
     return manifest(SECRET, CLOUD_PROVIDER_SECRET, namespace, type="Opaque", data={SERVICE_ACCOUNT_KEY: encoded})
 
 
-def shoot_access(namespace: str, server: str) -> Manifest:
+def shoot_access(namespace: str, server: str, token: str | None = None, authority: bytes | None = None) -> Manifest:
     """The Secret `gardener` with the kubeconfig of the shoot (docs/reference/gardener.md#shoot-access)."""
-    encoded = base64.b64encode(kubeconfig(server).encode()).decode()
+    encoded = base64.b64encode(kubeconfig(server, token, authority).encode()).decode()
     return manifest(SECRET, "gardener", namespace, type="Opaque", data={"kubeconfig": encoded})
 
 

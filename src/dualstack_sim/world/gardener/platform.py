@@ -67,8 +67,8 @@ class GardenerPlatform:
             garden=self._garden,
         )
 
-    def access(self, server: str) -> Sequence[Manifest]:
-        return [shoot_access(self.namespace, server)]
+    def access(self, server: str, token: str | None, authority: bytes | None) -> Sequence[Manifest]:
+        return [shoot_access(self.namespace, server, token, authority)]
 
     def guests(self, context: ActorContext) -> ShootGuests:
         return ShootGuests(context)

@@ -105,7 +105,7 @@ class VmPlatform:
     def controls(self) -> Sequence[ControlPart]:
         return () if self._static is None else (self._static,)
 
-    def access(self, server: str) -> Sequence[Manifest]:
+    def access(self, server: str, token: str | None, authority: bytes | None) -> Sequence[Manifest]:
         return ()
 
     def guests(self, context: ActorContext) -> TaggedGuests:

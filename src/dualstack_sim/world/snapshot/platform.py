@@ -126,7 +126,7 @@ class SnapshotPlatform:
     def controls(self) -> Sequence[ControlPart]:
         return (self._static,)
 
-    def access(self, server: str) -> Sequence[Manifest]:
+    def access(self, server: str, token: str | None, authority: bytes | None) -> Sequence[Manifest]:
         return ()
 
     def guests(self, context: ActorContext) -> Guests:
