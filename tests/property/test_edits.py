@@ -34,7 +34,7 @@ from dualstack.gardener.render.cni import calico, cilium
 from dualstack.kube.apply import merge_patch
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import Part, identity, rendered
-from dualstack.model.workloads import flag_values
+from dualstack.model.workloads import environment_of, flag_values
 from tests.support.changed_paths import changed_paths, may_change
 from tests.support.manifests import objects_of
 from tests.unit.model import golden
@@ -333,3 +333,82 @@ def _merge(target: Any, patch: Any) -> Any:
         else:
             result[key] = _merge(result.get(key), value)
     return result
+
+
+_CALICO_BEFORE = {
+    "IP6": "none",
+    "CALICO_ROUTER_ID": "hash",
+    "FELIX_IPV6SUPPORT": "true",
+    "IP6_AUTODETECTION_METHOD": "first-found",
+    "CALICO_IPV6POOL_NAT_OUTGOING": "true",
+}
+_CILIUM_BEFORE = {
+    "enable-ipv6-masquerade": "true",
+    "k8s-require-ipv6-pod-cidr": "true",
+    "ipv6-native-routing-cidr": "2001:db8::/32",
+}
+_ABSENT = st.none()
+
+
+def _through(component: str, live: Manifest) -> list[Manifest]:
+    """The object in each phase of a migration and of the way back."""
+    found = []
+    for parts in _stages(component):
+        live = _edited(parts, live)
+        assert _edited(parts, live) == live
+        found.append(live)
+    return found
+
+
+@settings(max_examples=20, deadline=None)
+@given(before=st.fixed_dictionaries({name: st.just(value) | _ABSENT for name, value in _CALICO_BEFORE.items()}))
+def test_p05_ipv6_variables_of_other_owners_come_back_with_the_way_back(before: dict[str, str | None]) -> None:
+    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[1].new)
+    container = live["spec"]["template"]["spec"]["containers"][0]
+    kept = [entry for entry in container["env"] if entry["name"] not in before]
+    container["env"] = [*({"name": name, "value": value} for name, value in before.items() if value), *kept]
+
+    *forward, back = _through("calico", live)
+
+    assert forward[0] == live, "nothing changes before the migration"
+    assert environment_of(forward[-1], "calico-node") == environment_of(forward[-1], "calico-node") | {
+        "IP6": "autodetect",
+        "FELIX_IPV6SUPPORT": "true",
+        "CALICO_IPV6POOL_NAT_OUTGOING": "false",
+    }
+    assert environment_of(back, "calico-node") == environment_of(live, "calico-node")
+    assert back["metadata"] == live["metadata"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(before=st.fixed_dictionaries({name: st.just(value) | _ABSENT for name, value in _CILIUM_BEFORE.items()}))
+def test_p05_ipv6_settings_of_cilium_come_back_with_the_way_back(before: dict[str, str | None]) -> None:
+    live = deepcopy(_stages("cilium")[0][0].new)
+    live["data"] = {key: value for key, value in {**live["data"], **before}.items() if value is not None}
+
+    *forward, back = _through("cilium", live)
+
+    assert forward[0] == live
+    assert forward[-1]["data"]["enable-ipv6-masquerade"] == "false"
+    assert forward[-1]["data"]["ipv6-native-routing-cidr"] == golden.P6
+    assert back == live
+
+
+@pytest.mark.parametrize(
+    "ipam",
+    [
+        {"type": "host-local", "subnet": "usePodCidr"},
+        {"type": "host-local", "ranges": [[{"subnet": "usePodCidr", "rangeStart": "x"}]], "routes": [{"dst": "0/0"}]},
+        {"dataDir": "/var/run", "assign_ipv4": "true", "subnet": "usePodCidr", "type": "host-local"},
+    ],
+)
+def test_p05_the_ipam_plugin_of_another_owner_comes_back_with_the_way_back(ipam: dict[str, Any]) -> None:
+    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[0].new)
+    live["data"]["cni_network_config"] = msgspec.json.encode({"plugins": [{"type": "calico", "ipam": ipam}]}).decode()
+
+    *forward, back = _through("calico", live)
+
+    assert forward[0] == live
+    assert calico.CALICO.is_dual_stack(forward[-1]["data"])
+    assert msgspec.json.decode(back["data"]["cni_network_config"])["plugins"][0]["ipam"] == ipam
+    assert back["metadata"] == live["metadata"]

@@ -107,17 +107,21 @@ def with_environment(workload: Manifest, container: str, changes: Mapping[str, s
 
 def with_template_annotation(workload: Manifest, name: str, value: str | None) -> Manifest:
     """The workload with an annotation on its pods set, or removed for None; a change restarts them."""
-    if dig(workload, "spec", "template", "metadata", "annotations", name) == value:
-        return workload
-    result = deepcopy(workload)
-    metadata = result["spec"]["template"].setdefault("metadata", {})
+    template = workload["spec"]["template"]
+    changed = with_annotation(template, name, value)
+    return workload if changed is template else {**workload, "spec": {**workload["spec"], "template": changed}}
+
+
+def with_annotation(item: Manifest, name: str, value: str | None) -> Manifest:
+    """The object, or template of pods, with an annotation set, or removed for None."""
+    if dig(item, "metadata", "annotations", name) == value:
+        return item
+    metadata = item.get("metadata") or {}
     annotations = {key: entry for key, entry in (metadata.get("annotations") or {}).items() if key != name}
+    kept = {key: entry for key, entry in metadata.items() if key != "annotations"}
     if value is not None:
         annotations[name] = value
-    metadata["annotations"] = annotations
-    if not annotations:
-        del metadata["annotations"]
-    return result
+    return {**item, "metadata": {**kept, **({"annotations": annotations} if annotations else {})}}
 
 
 def with_replicas(workload: Manifest, usual: int, *, stopped: bool) -> Manifest:

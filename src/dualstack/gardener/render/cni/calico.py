@@ -11,7 +11,7 @@ import msgspec
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
-from dualstack.gardener.render.families import from_migration_on
+from dualstack.gardener.render.families import from_memory, from_migration_on, with_memory
 from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported
 from dualstack.gardener.validation.networking import is_cidr
 from dualstack.model.cidr import same
@@ -63,8 +63,15 @@ _VALUES = {
     "serviceLoopPrevention": ("Disabled", "Drop", "Reject"),
 }
 """The allowed values of fields of a NetworkConfig, by path."""
-_IPV6_SUPPORT = "FELIX_IPV6SUPPORT"
-_RANGES = [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]]
+_IPV6_SUPPORT, _IPV6_POOL = "FELIX_IPV6SUPPORT", "CALICO_IPV6POOL_CIDR"
+_IPAM = {"assign_ipv4": "true", "assign_ipv6": "false", "subnet": "usePodCidr", "ranges": None}
+_DUAL_IPAM = {
+    "assign_ipv4": "true",
+    "assign_ipv6": "true",
+    "subnet": None,
+    "ranges": [[{"subnet": "usePodCidrIPv6"}], [{"subnet": "usePodCidr"}]],
+}
+"""The settings of the ipam plugin that a migration changes, before and after it; None for none."""
 
 
 def objects(shoot: ShootView, networks: Networks) -> list[Part]:
@@ -133,15 +140,11 @@ def _edited_configuration(live: Manifest, *, dual: bool) -> Manifest:
             raise UnknownShape(live, f"the ipam plugin is {ipam.get('type')}; only host-local has pod CIDRs of nodes")
         if _assigns_both(ipam) == dual:
             return live
-        return {**live, "data": {**data, _CNI: with_json_object(data[_CNI], "ipam", _edited_ipam(ipam, dual=dual))}}
+        live, settings = (with_memory(live, ipam, _IPAM), _DUAL_IPAM) if dual else from_memory(live, _IPAM)
+        changed = {key: value for key, value in {**ipam, **settings}.items() if value is not None}
+        return {**live, "data": {**data, _CNI: with_json_object(data[_CNI], "ipam", changed)}}
     except ValueError as error:
         raise UnknownShape(live, f"{_CNI} cannot be read: {error}") from error
-
-
-def _edited_ipam(ipam: Mapping[str, Any], *, dual: bool) -> dict[str, Any]:
-    kept = {key: value for key, value in ipam.items() if key not in ("subnet", "ranges")}
-    kept |= {"assign_ipv4": "true", "assign_ipv6": "true" if dual else "false"}
-    return {**kept, "ranges": _RANGES} if dual else {**kept, "subnet": "usePodCidr"}
 
 
 def _assigns_both(ipam: Mapping[str, Any]) -> bool:
@@ -152,11 +155,13 @@ def _edited_daemon_set(live: Manifest, networks: Networks, *, dual: bool) -> Man
     current = environment_of(live, _DAEMON_SET)
     if str(current.get("FELIX_BPFENABLED")).lower() == "true":
         raise UnknownShape(live, "FELIX_BPFENABLED is true; the eBPF data plane has not been tested with a migration")
+    is_dual, single_stack = _IPV6_POOL in current, {**dict.fromkeys(_ipv6_variables("", "")), _IPV6_SUPPORT: "false"}
     if not dual:
-        if current.get(_IPV6_SUPPORT) != "true":
+        if not is_dual:
             return live
-        gone = dict.fromkeys(_ipv6_variables("", ""))
-        return with_environment(live, _DAEMON_SET, {**gone, _IPV6_SUPPORT: "false"})
+        live, values = from_memory(live, single_stack)
+        return with_environment(live, _DAEMON_SET, values)
+    live = live if is_dual else with_memory(live, current, single_stack)
     added = _ipv6_variables(cidr_of(networks.nodes, "IPv6"), cidr_of(networks.pods, "IPv6"))
     return with_environment(live, _DAEMON_SET, {**added, _IPV6_SUPPORT: "true"})
 
@@ -165,7 +170,7 @@ def _ipv6_variables(nodes: str, pods: str) -> dict[str, str]:
     return {
         "IP6": "autodetect",
         "IP6_AUTODETECTION_METHOD": f"cidr={nodes}",
-        "CALICO_IPV6POOL_CIDR": pods,
+        _IPV6_POOL: pods,
         "CALICO_IPV6POOL_VXLAN": "Never",
         "CALICO_IPV6POOL_NAT_OUTGOING": "false",
         "CALICO_ROUTER_ID": "hash",

@@ -10,7 +10,7 @@ from dualstack.gardener.model.names import RANGES
 from dualstack.gardener.model.networks import Networks, network_families
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
-from dualstack.gardener.render.families import from_migration_on, restart_mark
+from dualstack.gardener.render.families import from_memory, from_migration_on, restart_mark, with_memory
 from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported
 from dualstack.model.cni.cilium import CILIUM as INSTALLED
 from dualstack.model.json_path import dig
@@ -41,6 +41,14 @@ _VALUES = {
     "loadBalancingMode": ("snat", "dsr", "hybrid"),
 }
 """The allowed values of fields of a NetworkConfig."""
+_ROUTING = "ipv6-native-routing-cidr"
+_WITHOUT_IPV6 = {
+    "enable-ipv6": "false",
+    "k8s-require-ipv6-pod-cidr": "false",
+    "enable-ipv6-masquerade": "false",
+    _ROUTING: None,
+}
+"""The settings that a migration changes, in a single-stack cluster; None for none."""
 _DEVICE = re.compile(r"[^/\s]{1,15}")
 _KNOWN = {
     "routing-mode": ("native",),
@@ -54,7 +62,7 @@ _KNOWN = {
 def objects(shoot: ShootView, networks: Networks) -> list[Part]:
     """ConfigMap and DaemonSet for the families that the migration allows now.
 
-    A migration changes the keys of `_changes`; the DaemonSet restarts with the ranges.
+    A migration changes the keys of `_WITHOUT_IPV6`; the DaemonSet restarts with the ranges.
     """
     dual = "IPv6" in network_families(shoot)
     pods = cidr_of(networks.pods, "IPv6") if dual else ""
@@ -82,18 +90,13 @@ def _edited(live: Manifest, pods: str) -> Manifest:
         raise UnknownShape(live, "it has neither enable-ipv4 nor enable-ipv6")
     if not pods and data.get("enable-ipv6") != "true":
         return live
-    changed = {**data, **_changes(pods)}
+    if not pods:
+        live, settings = from_memory(live, _WITHOUT_IPV6)
+    else:
+        settings = {**dict.fromkeys(_WITHOUT_IPV6, "true"), "enable-ipv6-masquerade": "false", _ROUTING: pods}
+        live = live if data.get("enable-ipv6") == "true" else with_memory(live, data, _WITHOUT_IPV6)
+    changed = {**data, **settings}
     return {**live, "data": {key: value for key, value in changed.items() if value is not None}}
-
-
-def _changes(pods: str) -> dict[str, str | None]:
-    dual = "true" if pods else "false"
-    return {
-        "enable-ipv6": dual,
-        "k8s-require-ipv6-pod-cidr": dual,
-        "enable-ipv6-masquerade": "false",
-        "ipv6-native-routing-cidr": pods or None,
-    }
 
 
 def _single_stack(shoot: ShootView) -> Manifest:
