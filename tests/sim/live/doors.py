@@ -23,10 +23,14 @@ Answer = Callable[[web.Request, bytes], web.Response | None]
 
 @dataclass
 class Doors:
-    """The options that lead a command through the proxies. requests: `<method> <path>` of each, by API."""
+    """The options that lead a command through the proxies.
+
+    requests: `<method> <path>` of each, by API. refused: those that got 403.
+    """
 
     options: list[str]
     requests: dict[str, list[str]] = field(default_factory=lambda: {"kubernetes": [], "compute": []})
+    refused: list[str] = field(default_factory=list)
 
     @property
     def writes(self) -> list[str]:
@@ -58,8 +62,13 @@ class Doors:
 
 
 @asynccontextmanager
-async def doors(world: dict[str, Any], folder: Path, answer: Answer | None = None) -> AsyncIterator[Doors]:
-    """The doors of a world that `dualstack sim serve` serves. `answer` may stand in for either API."""
+async def doors(
+    world: dict[str, Any], folder: Path, answer: Answer | None = None, token: str | None = None
+) -> AsyncIterator[Doors]:
+    """The doors of a world that `dualstack sim serve` serves. `answer` may stand in for either API.
+
+    token: of the user in the cluster; the administrator's by default.
+    """
     found = Doors([])
 
     def recorder(name: str) -> Callable[[web.Application], None]:
@@ -67,13 +76,18 @@ async def doors(world: dict[str, Any], folder: Path, answer: Answer | None = Non
         async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
             found.requests[name].append(f"{request.method} {request.path}")
             given = answer(request, await request.read()) if answer else None
-            return given if given is not None else await handler(request)
+            response = given if given is not None else await handler(request)
+            if response.status == 403:
+                found.refused.append(f"{request.method} {request.path}")
+            return response
 
         return lambda application: application.middlewares.append(record)
 
     async with AsyncExitStack() as stack:
         config = _read(Path(world["kubeconfig"]))
         cluster = config["clusters"][0]["cluster"]
+        if token is not None:
+            config["users"][0]["user"]["token"] = token
         cluster["server"] = await open_proxy(cluster["server"], recorder("kubernetes"), stack)
         compute = await open_proxy(world["computeEndpoint"], recorder("compute"), stack)
         kubeconfig = folder / "kubeconfig"

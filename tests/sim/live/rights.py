@@ -1,44 +1,77 @@
-"""A credential with exactly the rights of the documents, in front of the simulated APIs; what it uses is recorded."""
+"""Users with exactly the rights of the documents, and a record of the rights that they use."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from dualstack.gce.methods import method_of
 from dualstack_sim.compute.api.permissions import permissions_of
+from dualstack_sim.kube.access import attributes_of
+from tests.sim.world.client import Client
 
 DOCS = Path(__file__).parents[3] / "docs"
 
 Right = tuple[str, str, str]
 """`resource` or `resource.group`, namespace (empty for cluster-wide), and verb."""
 
-_OBJECT = re.compile(
-    r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<ns>[^/]+)(?=/))?/(?P<kind>[^/]+)(?:/(?P<name>[^/]+))?.*"
-)
-_VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
+_RBAC = "rbac.authorization.k8s.io"
+_numbers = itertools.count(1)
+
+
+def new_user(cluster: Client, rights: Iterable[Right]) -> str:
+    """The token of a new ServiceAccount with these rights in a world with `--rbac`.
+
+    Those in kube-system are granted there, those in the namespaces that the commands create and delete in every
+    namespace: a Role disappears with its namespace.
+    """
+    name = f"user-{next(_numbers)}"
+    rules = dict[str, list[dict[str, Any]]]()
+    for kind, namespace, verb in sorted(rights):
+        resource, _, group = kind.partition(".")
+        rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+        rules.setdefault(namespace if namespace == "kube-system" else "", []).append(rule)
+    account = {"metadata": {"name": name}}
+    cluster.kube("/api/v1/namespaces/default/serviceaccounts", "POST", account)
+    for namespace, granted in rules.items():
+        scope, place = ("", f"/namespaces/{namespace}") if namespace else ("Cluster", "")
+        root = f"/apis/{_RBAC}/v1{place}"
+        binding = {
+            **account,
+            "roleRef": {"apiGroup": _RBAC, "kind": f"{scope}Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": name}],
+        }
+        cluster.kube(f"{root}/{scope.lower()}roles", "POST", {**account, "rules": granted})
+        cluster.kube(f"{root}/{scope.lower()}rolebindings", "POST", binding)
+    lasting = {"spec": {"expirationSeconds": 10_000_000}}
+    made = cluster.kube(f"/api/v1/namespaces/default/serviceaccounts/{name}/token", "POST", lasting)
+    return str(made["status"]["token"])
 
 
 @dataclass
-class Credential:
-    """allowed: rights in the cluster; permissions: of Compute Engine. Both None for everything, only to record."""
+class Record:
+    """What a user does. permissions: those of Compute Engine that it has, None for all; others are refused."""
 
-    allowed: frozenset[Right] | None = None
     permissions: frozenset[str] | None = None
     used: set[Right] = field(default_factory=set)
     used_permissions: set[str] = field(default_factory=set)
-    refused: list[str] = field(default_factory=list)
 
     def answer(self, request: web.Request, body: bytes) -> web.Response | None:
-        """The refusal, or the answer to a question about rights; None to pass the request on."""
+        """What Compute Engine answers in place of the simulated one, which has no permissions; None to pass it on."""
         if request.path.startswith("/compute/"):
             return self._compute(request, body)
-        return self._kubernetes(request, body)
+        done = attributes_of(request.method, request.path, request.query)
+        if done.resource and not done.resource.startswith("selfsubject"):
+            namespace = "" if done.resource == "namespaces" else done.namespace
+            self.used.add((f"{done.resource}.{done.group}" if done.group else done.resource, namespace, done.verb))
+        return None
 
     def _compute(self, request: web.Request, body: bytes) -> web.Response | None:
         path = request.path.split("/", 5)[5] if request.path.count("/") > 4 else ""
@@ -51,40 +84,14 @@ class Credential:
         missing = [each for each in needed if self.permissions is not None and each not in self.permissions]
         if not missing:
             return None
-        self.refused.append(missing[0])
         error = {"code": 403, "message": f"Required '{missing[0]}' permission for '{path}'",
                  "errors": [{"reason": "forbidden", "domain": "global", "message": missing[0]}]}  # fmt: skip
         return web.json_response({"error": error}, status=403)
 
-    def _kubernetes(self, request: web.Request, body: bytes) -> web.Response | None:
-        if request.path.endswith("/selfsubjectaccessreviews"):
-            review = json.loads(body)
-            asked = review["spec"]["resourceAttributes"]
-            right = (_resource(asked["resource"], asked.get("group", "")), asked.get("namespace", ""), asked["verb"])
-            return web.json_response({**review, "status": {"allowed": self._allows(right)}}, status=201)
-        if (found := _OBJECT.fullmatch(request.path)) is None:
-            return None  # discovery
-        group, name = found["group"] or "", found["name"]
-        namespace = found["ns"] or ""
-        verb = _VERBS.get(request.method) or ("get" if name else "list")
-        if request.query.get("watch") in ("true", "1"):
-            verb = "watch"
-        right = (_resource(found["kind"], group), namespace, verb)
-        self.used.add(right)
-        if self._allows(right):
-            return None
-        self.refused.append(" ".join(right))
-        status = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403,
-                  "message": f"{right[0]} is forbidden: User cannot {verb} it in namespace {namespace!r}"}  # fmt: skip
-        return web.json_response(status, status=403)
 
-    def _allows(self, right: Right) -> bool:
-        kind, _, verb = right
-        return self.allowed is None or right in self.allowed or (kind, "", verb) in self.allowed
-
-
-def _resource(plural: str, group: str) -> str:
-    return f"{plural}.{group}" if group else plural
+def beyond(used: Iterable[Right], listed: frozenset[Right]) -> set[Right]:
+    """The rights that are not listed, neither for their namespace nor for all."""
+    return {(kind, place, verb) for kind, place, verb in used if not {(kind, place, verb), (kind, "", verb)} & listed}
 
 
 def listed_rights(labels: frozenset[str] | None = None) -> frozenset[Right]:

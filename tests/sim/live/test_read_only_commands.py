@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -13,12 +14,14 @@ from aiohttp import web
 
 from dualstack.preflight.registry import ALL_CHECKS
 from tests.sim.live.doors import Doors, doors
+from tests.sim.live.rights import Record, listed_permissions, listed_rights, new_user
 from tests.sim.rehearsal.command import EXAMPLE, served
+from tests.sim.world.client import Client
 
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[dict[str, Any]]:
-    with served(str(EXAMPLE), "--speed", "60") as facts:
+    with served(str(EXAMPLE), "--speed", "60", "--rbac") as facts:
         yield facts
 
 
@@ -101,16 +104,9 @@ async def test_the_preflight_fits_the_terminal_and_states_what_counts(door: Door
 
 @pytest.mark.slow
 async def test_a_user_who_may_only_read_learns_what_is_missing(world: dict[str, Any], tmp_path: Path) -> None:
-    def read_only(request: web.Request, body: bytes) -> web.Response | None:
-        if request.path.endswith("/testIamPermissions"):
-            return web.json_response({"permissions": []})
-        if request.path.endswith("/selfsubjectaccessreviews"):
-            review = json.loads(body)
-            allowed = review["spec"]["resourceAttributes"]["verb"] in ("get", "list")
-            return web.json_response({**review, "status": {"allowed": allowed}}, status=201)
-        return None if request.method == "GET" else web.json_response({"message": "no"}, status=403)
-
-    async with doors(world, tmp_path, read_only) as door:
+    reads = frozenset(("every command", "preflight"))
+    token = await asyncio.to_thread(new_user, Client(world), listed_rights(reads))
+    async with doors(world, tmp_path, Record(listed_permissions(reads)).answer, token) as door:
         ended = await door.run("preflight")
         assert ended.status == 10, ended.err
         words = " ".join(ended.out.split())
@@ -127,27 +123,22 @@ async def test_a_user_who_may_only_read_learns_what_is_missing(world: dict[str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("refused", "words"),
+    ("api", "words"),
     [
-        (
-            "/api",
-            "Kubernetes API: HTTP status 401 Unauthorized; log in again, or get a new kubeconfig",
-        ),
-        ("/compute/", "Error 401: expired, authError"),
+        ("kubernetes", "Kubernetes API: Unauthorized; log in again, or get a new kubeconfig"),
+        ("compute", "Error 401: expired, authError"),
     ],
 )
 async def test_expired_credentials_are_one_sentence(
-    world: dict[str, Any], tmp_path: Path, refused: str, words: str
+    world: dict[str, Any], tmp_path: Path, api: str, words: str
 ) -> None:
     def expired(request: web.Request, _: bytes) -> web.Response | None:
-        if not request.path.startswith(refused):
+        if api != "compute" or not request.path.startswith("/compute/"):
             return None
-        if refused == "/compute/":
-            error = {"code": 401, "message": "expired", "errors": [{"reason": "authError"}]}
-            return web.json_response({"error": error}, status=401)
-        return web.json_response({"kind": "Status", "code": 401, "message": "expired"}, status=401)
+        error = {"code": 401, "message": "expired", "errors": [{"reason": "authError"}]}
+        return web.json_response({"error": error}, status=401)
 
-    async with doors(world, tmp_path, expired) as door:
+    async with doors(world, tmp_path, expired, "expired" if api == "kubernetes" else None) as door:
         for command in ("status", "prepare"):
             ended = await door.run(command, *(["--yes"] if command == "prepare" else []))
             assert ended.status == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, TypeVar
 
-from tests.support.api_servers import server_of
+from dualstack.kube.connection import find_connection
+from tests.support.api_servers import kubeconfig_for
 
 SPEED = "200"
 PROBED = ("--prober-image", "example.org/dualstack:1")
@@ -29,7 +32,9 @@ class Client:
         self._project = f"/compute/v1/projects/{facts['project']}/"
 
     def kube(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        return _call(server_of(self._facts, path), path, method, body)
+        found = find_connection(kubeconfig_for(self._facts, path))
+        authority = base64.b64decode(found.cluster.certificate_auth_data or "").decode()
+        return _call(found.cluster.server, path, method, body, found.user.token if found.user else None, authority)
 
     def compute(self, path: str, method: str = "GET", body: Any = None) -> Any:
         return _call(self._compute, self._project + path, method, body)
@@ -118,9 +123,17 @@ class Client:
         self.eventually(lambda: self.control("/clock")["now"] >= until)
 
 
-def _call(server: str, path: str, method: str, body: Any = None) -> Any:
-    with closing(http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)) as connection:
+def _call(server: str, path: str, method: str, body: Any = None, token: str | None = None, authority: str = "") -> Any:
+    host = server.partition("://")[2]
+    if authority:
+        context = ssl.create_default_context(cadata=authority)
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, timeout=30, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, timeout=30)
+    with closing(connection):
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
         answer = connection.getresponse()
         content = json.load(answer)
