@@ -13,7 +13,9 @@ from dualstack.gce import Resource
 from dualstack.gce.resources import alias_ranges, instance_reference, secondary_ranges
 from dualstack.model.conditions import find_condition
 from dualstack.model.enumeration import clauses
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
+from dualstack.model.names import L4_RBS
 from dualstack.verify.facts import Facts, Taint, vm_of
 from dualstack.verify.judging import Rule, Verdict
 
@@ -214,6 +216,12 @@ def pods_with_one_address(facts: Facts) -> Verdict:
     return bool(counts) and set(counts) == {1}, f"{counts.count(1)} of {len(counts)} pods with one address"
 
 
+_NOT_BY_INGRESS_GCE = (
+    f"it has no annotation {L4_RBS}: enabled, so cloud-controller-manager serves it with IPv4 only; set "
+    "spec.ipFamilyPolicy: SingleStack, and create another Service for both families"
+)
+
+
 def load_balancers(facts: Facts) -> Verdict:
     """Each Service of type LoadBalancer has an address, and a forwarding rule for it, of each of its families."""
     served = {ip_interface(rule["IPAddress"]).ip for rule in facts.forwarding_rules.value if rule.get("IPAddress")}
@@ -229,7 +237,9 @@ def load_balancers(facts: Facts) -> Verdict:
         for family in families:
             own = [address for address in addresses if f"IPv{address.version}" == family]
             if not own:
-                wrong.append(f"{name} has no {family} address; see its Events")
+                by_ingress_gce = dig(service, "metadata", "annotations", L4_RBS) == "enabled"
+                why = "see its Events" if by_ingress_gce or family == "IPv4" else _NOT_BY_INGRESS_GCE
+                wrong.append(f"{name} has no {family} address; {why}")
             wrong += [f"{name}: no forwarding rule serves {each}" for each in own if each not in served]
     good = f"{dual} dual-stack load balancers, each with an address and a forwarding rule of both families"
     return not wrong, "; ".join(wrong) or (good if dual else "no Service of type LoadBalancer has both families")

@@ -12,6 +12,7 @@ from dualstack.model.kinds import CONFIG_MAP, EVENT, NODE, POD, SERVICE, Manifes
 from dualstack.model.names import KUBE_DNS, KUBE_SYSTEM, L4_RBS
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.ingress_gce import CONFIGURATION, FINALIZER, INTERNAL, ROLE, IngressGce
+from dualstack_sim.actors.passthrough_balancer import STATIC_ADDRESSES
 from dualstack_sim.fabric.load_balancing import reach
 from dualstack_sim.world.gardener.service_webhook import ServiceWebhook
 from tests.sim.actors.fixtures import NS, TAGS, ZONE, ActorsFixture, running_actors
@@ -98,7 +99,105 @@ async def test_p19_it_follows_families_nodes_and_deletion() -> None:
         env.store.delete(SERVICE, "edge", "default")
         await env.eventually(lambda: env.store.get(SERVICE, "edge", "default") is None)
         assert rows(env, "forwardingRules") == rows(env, "backendServices") == []
-        assert all("l4-shared-hc" in rule["name"] for rule in rows(env, "firewalls"))
+        assert [rule["name"] for rule in rows(env, "firewalls") if rule["name"].startswith("k8s2-")] == []
+
+
+def answers(env: ActorsFixture, address: str, port: int, protocol: str = "TCP") -> bool:
+    found = reach(env.compute.project, address, port, protocol)
+    return found.reached and found.healthy == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("ports", "protocol", "local"),
+    [
+        ([80, 443], "TCP", False),
+        ([53], "UDP", False),
+        ([80, 443, 5000, 5001, 6000, 7000], "TCP", False),
+        ([443], "TCP", True),
+    ],
+)
+async def test_p20_every_port_answers_on_both_families(ports: list[int], protocol: str, local: bool) -> None:
+    """With RequireDualStack and IPv6 first; upstream writes the IPv4 address first all the same."""
+    async with running_actors(alone) as env:
+        await prepare(env)
+        start(env)
+        made = service("edge", ["IPv6", "IPv4"])
+        made["spec"]["ipFamilyPolicy"] = "RequireDualStack"
+        made["spec"]["ports"] = [{"name": f"p{port}", "port": port, "protocol": protocol} for port in ports]
+        if local:
+            made["spec"] |= {"externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+        env.store.create(SERVICE, made)
+        found = await env.eventually(lambda: addresses(env, "edge"))
+        assert [":" in address for address in found] == [False, True]
+        assert all(answers(env, address, port, protocol) for address in found for port in ports)
+        (check,) = rows(env, "healthChecks")
+        assert check["httpHealthCheck"]["port"] == (31000 if local else 10256)
+
+
+async def test_p20_changed_ports_are_served_on_the_same_addresses() -> None:
+    async with running_actors(alone) as env:
+        await prepare(env)
+        start(env)
+        env.store.create(SERVICE, service("edge", DUAL))
+        found = await env.eventually(lambda: addresses(env, "edge"))
+        ports = [{"name": "a", "port": 8443}, {"name": "b", "port": 53, "protocol": "UDP"}]
+        env.store.patch(SERVICE, "edge", {"spec": {"ports": ports}}, "default")
+        await env.eventually(lambda: all(answers(env, address, 53, "UDP") for address in found))
+        assert all(answers(env, address, 8443) and not answers(env, address, 443) for address in found)
+        assert addresses(env, "edge") == found
+        env.store.delete(SERVICE, "edge", "default")
+        await env.eventually(lambda: env.store.get(SERVICE, "edge", "default") is None)
+        assert rows(env, "addresses") == [], "what held the address during the change"
+
+
+async def test_p20_static_addresses_are_used() -> None:
+    async with running_actors(alone) as env:
+        await prepare(env)
+        start(env)
+        env.compute.place("addresses", REGION, {"name": "four"})
+        six = {
+            "name": "six",
+            "ipVersion": "IPV6",
+            "ipv6EndpointType": "NETLB",
+            "subnetwork": f"{REGION}/subnetworks/dual",
+        }
+        env.compute.place("addresses", REGION, six)
+        reserved = {row["name"]: row["address"] for row in rows(env, "addresses")}
+        by_name = service("by-name", DUAL)
+        by_name["metadata"]["annotations"][STATIC_ADDRESSES] = "six, four"
+        env.store.create(SERVICE, by_name)
+        assert await env.eventually(lambda: addresses(env, "by-name")) == [reserved["four"], reserved["six"]]
+        env.store.delete(SERVICE, "by-name", "default")
+        await env.eventually(lambda: env.store.get(SERVICE, "by-name", "default") is None)
+        by_address = service("by-address", DUAL)
+        by_address["spec"]["loadBalancerIP"] = reserved["four"]
+        env.store.create(SERVICE, by_address)
+        assert (await env.eventually(lambda: addresses(env, "by-address")))[0] == reserved["four"]
+        assert {row["name"] for row in rows(env, "addresses")} == {"four", "six"}
+
+
+async def test_p20_the_last_service_leaves_nothing_whether_it_is_deleted_or_changes_its_type() -> None:
+    async with running_actors(alone) as env:
+        await prepare(env)
+        start(env)
+        local = service("local", DUAL)
+        local["spec"] |= {"externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+        for made in (service("one", DUAL), service("two", DUAL), local):
+            env.store.create(SERVICE, made)
+        await env.eventually(lambda: all(addresses(env, name) for name in ("one", "two", "local")))
+        env.store.delete(SERVICE, "one", "default")
+        env.store.delete(SERVICE, "local", "default")
+        await env.eventually(
+            lambda: {each["metadata"]["name"] for each in env.store.list(SERVICE, "default")} == {"two"}
+        )
+        assert len(rows(env, "healthChecks")) == len(rows(env, "backendServices")) == 1
+        assert all(answers(env, address, 443) for address in addresses(env, "two"))
+        env.store.patch(SERVICE, "two", {"spec": {"type": "ClusterIP", "externalTrafficPolicy": None}}, "default")
+        await env.eventually(lambda: not env.get(SERVICE, "two", "default")["metadata"].get("finalizers"))
+        assert addresses(env, "two") == []
+        for collection in ("forwardingRules", "backendServices", "healthChecks", "instanceGroups", "addresses"):
+            assert rows(env, collection) == [], collection
+        assert [rule["name"] for rule in rows(env, "firewalls") if rule["name"].startswith("k8s2-")] == []
 
 
 async def test_p19_nothing_is_made_before_it_runs_or_for_services_of_others() -> None:

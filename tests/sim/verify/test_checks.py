@@ -14,7 +14,7 @@ from dualstack.gardener.model.names import CLOUD_PROVIDER_SECRET
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gce.resources import DUAL_STACK as DUAL
 from dualstack.model.kinds import DEPLOYMENT, NODE, POD, SECRET, SERVICE, Kind, Manifest
-from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM
+from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_DNS, KUBE_SYSTEM, L4_RBS
 from dualstack.verify.checks import BACK_ON_IPV4, DUAL_STACK, ON_ALIASES, ON_ROUTES
 from dualstack.verify.facts import Facts, Sources, vm_of
 from dualstack.verify.inventory import changes, inventory
@@ -463,3 +463,19 @@ async def test_the_inventory_shows_what_a_cut_over_changed() -> None:
         "firewall rules",
         "cloud-controller-manager",
     }
+
+
+async def test_p20_a_load_balancer_that_gets_both_families_after_the_migration_is_not_served_by_ingress_gce() -> None:
+    async with dual_stack() as made:
+        await place_balancer(made)
+        rules = [row["IPAddress"].partition("/")[0] for _, row in made.compute.project.inventory.all("forwardingRules")]
+        status = {"loadBalancer": {"ingress": [{"ip": address} for address in rules if ":" not in address]}}
+        made.store.patch(SERVICE, "edge", {"status": status}, "default", subresource="status")
+
+        unmarked = await judged_balancer(made)
+        made.store.patch(SERVICE, "edge", {"metadata": {"annotations": {L4_RBS: "enabled"}}}, "default")
+        marked = await judged_balancer(made)
+
+        assert unmarked.status == marked.status == "risk"
+        assert "edge has no IPv6 address; it has no annotation cloud.google.com/l4-rbs: enabled" in unmarked.evidence
+        assert "edge has no IPv6 address; see its Events" in marked.evidence

@@ -46,8 +46,8 @@ def test_r7_workloads_services_and_load_balancers_are_named() -> None:
     assert "default deployment/web, default statefulset/db (kubectl" in restart
     assert "`ipFamilyPolicy: PreferDualStack`" in families
     assert "default/web." in families
-    assert "Load balancers stay IPv4" in balancers
-    assert "default/edge;" in balancers
+    assert "Load balancers that exist stay IPv4: default/edge." in balancers
+    assert "create another Service with `ipFamilyPolicy: PreferDualStack`" in balancers
 
 
 def test_r7_many_names_are_counted_and_nothing_is_said_where_nothing_is_to_do() -> None:

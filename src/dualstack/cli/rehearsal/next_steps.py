@@ -29,8 +29,8 @@ def after_success(direction: Direction, pods: Iterable[Manifest], services: Iter
         steps.append(f"Set `ipFamilyPolicy: PreferDualStack` on each Service that is to get IPv6: {listed(names)}.")
     if names := [_name(service) for service in single if service["spec"].get("type") == "LoadBalancer"]:
         steps.append(
-            f"Load balancers stay IPv4 until their Service has `ipFamilyPolicy: PreferDualStack`: {listed(names)}; "
-            "publish their IPv6 addresses (AAAA) afterwards."
+            f"Load balancers that exist stay IPv4: {listed(names)}. For IPv6, create another Service with "
+            "`ipFamilyPolicy: PreferDualStack` for each, publish its addresses (A and AAAA), then delete the old one."
         )
     return tuple(steps)
 
