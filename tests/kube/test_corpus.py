@@ -10,6 +10,7 @@ import pytest
 from tests.kube import corpus
 from tests.kube.cluster import Cluster
 from tests.kube.conftest import SERVICES
+from tests.kube.corpus_access import ACCESS
 from tests.kube.corpus_lifecycle import LIFECYCLE
 from tests.kube.corpus_objects import SINGLE_TYPES
 from tests.kube.corpus_reading import READING
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 PAGE = Path(__file__).parents[2] / "docs" / "simulated-kubernetes.md"
 
 
-REQUESTS = (*corpus.REQUESTS, *READING, *LIFECYCLE, *SINGLE_TYPES)
+REQUESTS = (*corpus.REQUESTS, *READING, *LIFECYCLE, *SINGLE_TYPES, *ACCESS)
 
 
 def listed() -> set[str]:

@@ -108,7 +108,7 @@ class Access:
             raise unauthorized()
         name, groups = http.headers.get("Impersonate-User", ""), http.headers.getall("Impersonate-Group", [])
         if groups and not name:
-            raise bad_request("requested groups without impersonating a user")
+            raise bad_request(f"requested {_as_in_go(groups)} without impersonating a user name")
         return self._impersonated(user, name, groups) if name else user
 
     def _impersonated(self, user: User, name: str, groups: list[str]) -> User:
@@ -154,3 +154,9 @@ class Access:
             return ()
         objects = self._store.storage.collection(resource).objects(namespace or None)
         return (each.manifest for each in objects)
+
+
+def _as_in_go(groups: list[str]) -> str:
+    """A user without a name, as Go prints it."""
+    listed = ", ".join(f'"{group}"' for group in groups)
+    return f'&user.DefaultInfo{{Name:"", UID:"", Groups:[]string{{{listed}}}, Extra:map[string][]string(nil)}}'

@@ -98,7 +98,7 @@ def authorize(user: User, attributes: Attributes, objects: RoleObjects) -> Decis
         elif rule_allows(grant.rule, attributes):
             return Decision(True, f"RBAC: allowed by {grant.source}")
     text = next(iter(errors)) if len(errors) == 1 else f"[{', '.join(errors)}]"
-    return Decision(False, f"RBAC: {text}" if errors else "")
+    return Decision(False, f"rbac: RBAC: {text}" if errors else "")
 
 
 def refusal(user: User, attributes: Attributes, reason: str) -> str:

@@ -83,8 +83,9 @@ class _Server:
             case ["api", "v1"]:
                 return self._found(discovery.resource_list(self._store.registry, "", "v1"))
             case ["apis", group]:
-                return self._found(discovery.group_document(self._store.registry, group))
-            case ["apis", group, version]:
+                document = discovery.group_document(self._store.registry, group)
+                return _no_page() if document is None else respond(document)
+            case ["apis", group, version] if self._serves(group, version):
                 return self._found(discovery.resource_list(self._store.registry, group, version))
             case [""]:
                 return respond({"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi", "/readyz", "/version"]})

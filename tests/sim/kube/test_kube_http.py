@@ -101,7 +101,7 @@ async def test_verbs(http: aiohttp.ClientSession) -> None:
         ("GET", "/api/v2/pods", b"", {}, 404, "NotFound"),
         ("GET", "/apis/apps/v1/namespaces/default", b"", {}, 404, "NotFound"),
         ("GET", "/api/v1/namespaces/default/nodes", b"", {}, 404, "NotFound"),
-        ("GET", "/apis/nothing/v1", b"", {}, 404, "NotFound"),
+        ("GET", "/apis/apps/v7", b"", {}, 404, "NotFound"),
         ("POST", f"{PATH}/a", b"{}", {}, 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/configmaps", b"", {}, 405, "MethodNotAllowed"),
         ("OPTIONS", PATH, b"", {}, 405, "MethodNotAllowed"),
@@ -128,8 +128,9 @@ async def test_every_refusal_is_a_status(
     assert store.snapshot() == before
 
 
-async def test_a_path_outside_of_the_api_is_404_in_plain_text(http: aiohttp.ClientSession) -> None:
-    async with http.get("/somewhere/else") as response:
+@pytest.mark.parametrize("path", ["/somewhere/else", "/apis/nothing", "/apis/nothing/v1", "/apis/nothing/v1/things"])
+async def test_a_path_outside_of_the_api_is_404_in_plain_text(http: aiohttp.ClientSession, path: str) -> None:
+    async with http.get(path) as response:
         assert (response.status, response.content_type) == (404, "text/plain")
         assert await response.text() == "404 page not found\n"
 

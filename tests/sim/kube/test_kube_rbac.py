@@ -144,12 +144,12 @@ PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
         ((role("Role", "r", PODS, namespace="a"), binding("RoleBinding", "Role/r", USER, namespace="a")), "b",
          (False, "")),
         ((role("Role", "r", PODS, namespace="b"), binding("RoleBinding", "Role/r", USER, namespace="a")), "a",
-         (False, f"RBAC: {MISSING.format('r')}")),
+         (False, f"rbac: RBAC: {MISSING.format('r')}")),
         ((role("Role", "r", PODS, namespace="a"), binding("ClusterRoleBinding", "Role/r", USER)), "a",
-         (False, f"RBAC: {MISSING.format('r')}")),
+         (False, f"rbac: RBAC: {MISSING.format('r')}")),
         ((binding("ClusterRoleBinding", "ClusterRole/x", USER),
           binding("ClusterRoleBinding", "ClusterRole/y", USER)), "",
-         (False, f"RBAC: [cluster{MISSING.format('x')}, cluster{MISSING.format('y')}]")),
+         (False, f"rbac: RBAC: [cluster{MISSING.format('x')}, cluster{MISSING.format('y')}]")),
     ],
 )  # fmt: skip
 def test_bindings_grant_roles_to_their_subjects(
