@@ -26,7 +26,8 @@ RISKS: Mapping[type[Transition], str] = {
     SetOverlapFlag: "an organization policy may refuse it; nothing has changed then",
     AddRangeCanary: "if routes do not serve addresses inside a range, the pods of one node are unreachable for about a "
     "minute, until the range is removed",
-    AddSecondaryRange: "as for the range canary, for every node; the range canary has excluded it",
+    AddSecondaryRange: "if routes do not serve addresses inside a range, no pod of a node is reachable until it is "
+    "removed; the range canary or the decoy check excludes that before",
     AddAliases: "if the guest agent of a node takes the addresses, its pods are unreachable until the alias is "
     "removed; the first one is a single node",
     DeleteRoutes: "if an alias is not matched, the pods of its node are unreachable until the route is restored; the "

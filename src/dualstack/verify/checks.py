@@ -97,6 +97,16 @@ def no_pod_alias(facts: Facts) -> Verdict:
     return _each_interface(facts, fault, "without an alias from the pod range")
 
 
+def no_other_pod_alias(facts: Facts) -> Verdict:
+    """The first alias of each node's NIC is the Node's IPv4 pod CIDR, or the NIC has none from the pod range."""
+
+    def fault(node: Manifest, interface: Mapping[str, Any]) -> str | None:
+        held = facts.cluster.pod_range_name in dict(alias_ranges(interface)).values()
+        return _alias_fault(node, interface) if held else None
+
+    return _each_interface(facts, fault, "without an alias from the pod range, or with the pod CIDR as first alias")
+
+
 def pod_alias_first(facts: Facts) -> Verdict:
     """The first alias of each node's NIC is the Node's IPv4 pod CIDR."""
     return _each_interface(facts, _alias_fault, "with the pod CIDR as first alias")

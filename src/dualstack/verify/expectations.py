@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 from dualstack.verify import addresses, paths
 from dualstack.verify.checks import (
@@ -20,6 +20,7 @@ from dualstack.verify.checks import (
     ipv6_firewall,
     load_balancers,
     no_node_route,
+    no_other_pod_alias,
     no_pod_alias,
     no_pod_range,
     nodes_ready,
@@ -33,8 +34,10 @@ from dualstack.verify.checks import (
 )
 from dualstack.verify.judging import Rule
 
-Expected = Literal["routes", "prepared", "aliases", "dual-stack"]
-EXPECTED: tuple[Expected, ...] = get_args(Expected)
+Expected = Literal["routes", "prepared", "aliases", "dual-stack", "unfinished"]
+"""unfinished: between two of the others."""
+EXPECTED: tuple[Expected, ...] = ("routes", "prepared", "aliases", "dual-stack")
+"""The states that a user can expect by name."""
 
 COMMON: Mapping[str, Rule] = {
     "nodes.ready": nodes_ready,
@@ -102,6 +105,9 @@ ALIASES: Mapping[str, Rule] = {
 }
 """After `dualstack finish` in a cluster that is IPv4."""
 
+UNFINISHED: Mapping[str, Rule] = {"compute.aliases": no_other_pod_alias, **_IPV4, **COMMON}
+"""Between two of these states, where a change was interrupted: some routes and aliases may be missing."""
+
 
 def dual_stack(*, gardener: bool) -> Mapping[str, Rule]:
     """After a whole migration. gardener: firewall rules and flags are those that Gardener makes."""
@@ -129,4 +135,4 @@ def rules_for(expected: Expected, *, gardener: bool) -> Mapping[str, Rule]:
     """The rules of the state."""
     if expected == "dual-stack":
         return dual_stack(gardener=gardener)
-    return {"routes": ROUTES, "prepared": PREPARED, "aliases": ALIASES}[expected]
+    return {"routes": ROUTES, "prepared": PREPARED, "aliases": ALIASES, "unfinished": UNFINISHED}[expected]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.sim.rehearsal.command import Outcome, dualstack
@@ -68,6 +70,19 @@ class Running:
         status = self.process.wait(within)
         self._reader.join(within)
         return status
+
+
+@contextmanager
+def started(facts: dict[str, Any], name: str, *arguments: str) -> Iterator[Running]:
+    """A command that changes a cluster, while it runs; killed at the end if it has not ended."""
+    words = [sys.executable, "-m", "dualstack", name, *of_world(facts), "--yes", "-o", "json", *arguments]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield Running(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
 
 
 def eventually(found: Callable[[], Any], within: float = 60.0) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.sim.live.commands import Running, eventually, mutations, of_world, run
+from tests.sim.live.commands import Running, eventually, mutations, run, started
 from tests.sim.rehearsal.command import EXAMPLE, Outcome, served
 from tests.sim.world.client import Client
 from tests.support.api_servers import server_of
@@ -47,14 +45,8 @@ class Scene:
 
     @contextmanager
     def running(self, name: str, *arguments: str) -> Iterator[Running]:
-        words = [sys.executable, "-m", "dualstack", name, *of_world(self.facts), "--yes", "-o", "json", *arguments]
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        try:
-            yield Running(process)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+        with started(self.facts, name, *arguments) as running:
+            yield running
 
     def patch(self, path: str, body: Any) -> None:
         """A merge patch of a Kubernetes object."""

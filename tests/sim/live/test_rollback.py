@@ -78,4 +78,8 @@ def test_an_unknown_canary_and_a_stage_that_was_not_reached_are_refused_before_a
             "dualstack: --to range: the cluster has not reached that stage (routes only); run `dualstack prepare` to "
             "go forward\n"
         )
+        for way in ("rollback", "prepare --undo"):
+            outcome = run(facts, way)  # without --yes: there is nothing to ask
+            assert (outcome.status, outcome.err) == (0, "Nothing to do: the cluster has routes only.\n")
+            assert f"  {way}: routes; 0 of 4 nodes have their alias, 4 routes\n" in outcome.out
         assert mutations(facts) == 0

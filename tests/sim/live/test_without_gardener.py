@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
-from tests.sim.live.commands import run
+from tests.sim.live.commands import run, started
 from tests.sim.rehearsal.command import EXAMPLE, served
 from tests.sim.world.client import PROBED, SPEED, Client
 
@@ -20,6 +22,11 @@ def test_a_cluster_is_prepared_and_finished_without_loss(landscape: str, nodes: 
         prepared = run(facts, "prepare", "--yes", *PROBED)
         assert prepared.status == 0, prepared.err
         assert len(world.routes()) == 4
+        with started(facts, "finish") as waiting:
+            waiting.until("Waiting for ")
+            waiting.process.send_signal(signal.SIGINT)
+            assert waiting.ended() == 130
+            assert waiting.lines[-1].startswith("dualstack: interrupted at await-readiness; the cluster is at rest; ")
         world.configure(configure_cloud_routes="false", cidr_allocator_type="CloudAllocator")
         finished = run(facts, "finish", "--yes")
         assert finished.status == 0, finished.err

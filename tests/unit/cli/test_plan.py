@@ -63,7 +63,10 @@ def test_the_person_stops_the_route_controller_between_the_two_parts() -> None:
     ]
     assert "--configure-cloud-routes=false" in found.parts[1].actions[0]
     assert found.parts[1].point_of_no_return.startswith("none")
-    assert found.parts[2].point_of_no_return.startswith("delete-routes")
+    assert found.parts[2].point_of_no_return == (
+        "delete-routes, where the cloud refuses a route inside the pod range; otherwise `dualstack rollback` creates "
+        "the routes again (docs/rollback.md)"
+    )
     assert [step.id for step in found.parts[2].steps if step.id.startswith("delete")] != []
 
 

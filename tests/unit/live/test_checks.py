@@ -10,6 +10,7 @@ import pytest
 from dualstack.live.checks import cut_over_checks, expected_state
 from dualstack.plan.facts import CutoverFacts, RouteFacts
 from dualstack.plan.settings import Settings
+from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE
 from tests.support.cluster_facts import STOPPED, at_rest, last, states
@@ -28,9 +29,24 @@ def test_the_expected_state_follows_from_what_is_observed(facts: CutoverFacts, i
     assert expected_state(facts, ipv6_nodes) == expected
 
 
-def test_every_unfinished_preparation_should_become_prepared() -> None:
-    between = [facts for _, facts in states(PREPARE, CLUSTER, Settings()) if facts != CLUSTER]
-    assert {expected_state(facts, 0) for facts in between} == {"prepared"}
+@pytest.mark.parametrize(
+    ("strategy", "start"),
+    [(PREPARE, CLUSTER), (FINISH, replace(PREPARED, controller=STOPPED))],
+    ids=["prepare", "finish"],
+)
+def test_an_interrupted_change_is_at_rest_and_unfinished_not_failed(strategy: Strategy, start: CutoverFacts) -> None:
+    between = [facts for _, facts in states(strategy, start, Settings(decoys=True))]
+    unfinished = [facts for facts in between if expected_state(facts, 0) == "unfinished"]
+    assert len(unfinished) > 2
+    for facts in unfinished:
+        ((name, (status, evidence)),) = failed(facts).items()
+        assert (name, status) == ("cut-over.finished", "risk")
+        assert evidence.endswith("; `dualstack status` names the command that goes on")
+
+
+def test_the_range_of_a_trial_is_left_over_also_in_an_unfinished_cluster() -> None:
+    found = failed(replace(CLUSTER, headroom_trial=True))
+    assert found["cut-over.left-overs"] == ("failed", "left: a range of a trial")
 
 
 def failed(facts: CutoverFacts, works: str = "") -> dict[str, tuple[str, str]]:

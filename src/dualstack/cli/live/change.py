@@ -107,6 +107,10 @@ class Progress:
         if isinstance(event, OutageMeasured):
             self.outage = max(self.outage, event.seconds)
 
+    def wait(self, step: str, since: float, awaits: str) -> None:
+        """Take a wait that is no step of the order."""
+        self.step, self.report = step, WorkReport(step=step, since=since, awaits=awaits)
+
     def seen_nodes(self, nodes: Iterable[Manifest]) -> None:
         """Take the Nodes of the observation that follows."""
         self.dual_stack = frozenset(
@@ -126,7 +130,7 @@ class Progress:
     @property
     def waiting(self) -> bool:
         """Whether the present step changes nothing."""
-        return self.step.startswith(("barrier-", "gate-"))
+        return self.step.startswith(("barrier-", "gate-", "await-", "watch"))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ async def _finish(options: ChangeOptions, *, wait: bool) -> None:
             confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:
-            await await_ready(change, lambda: _not_ready(change, controller), wait=wait)
+            await await_ready(change, lambda: _not_ready(change, controller), redirection, wait=wait)
             async with change.measured():
                 await change.cut_over().forward(FINISH, redirection)
             await change.record.note(PROVEN, None)

@@ -101,7 +101,7 @@ async def _carry_out(change: Change, controller: RouteController, strategy: Stra
         return f"{running[0]}; {controller.remedy}" if running else ""
 
     async def finish(redirection: Redirection) -> None:
-        await await_ready(change, stopped, wait=wait)
+        await await_ready(change, stopped, redirection, wait=wait)
         async with change.measured():
             await change.cut_over().forward(FINISH if strategy.lossless else strategy, redirection)
             if goal == "dual-stack":

@@ -40,6 +40,11 @@ from dualstack.plan.strategies.prepare import PREPARE, prepared
 from dualstack.preflight.registry import ALL_CHECKS, run_checks
 from dualstack.trial.measurements import Measurements
 
+_NO_ROUTES = (
+    "delete-routes, where the cloud refuses a route inside the pod range; otherwise `dualstack rollback` creates the "
+    "routes again (docs/rollback.md)"
+)
+"""The point of no return outside of Gardener (docs/reference/cut-over.md#k1)."""
 CHECKED = ("dualstack prepare", "dualstack migrate --strategy compressed")
 """The commands of parts that begin with the preflight."""
 STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
@@ -163,7 +168,7 @@ def _otherwise(plan: Plan, identity: Identity, facts: CutoverFacts, reason: str,
         f"dualstack migrate --strategy {COMPRESSED.name}",
         found,
         "",
-        "delete-routes; once it has ended, no command goes back to routes",
+        _NO_ROUTES,
     )
     part = msgspec.structs.replace(part, expected_outage_seconds=expected)
     parts = (*others, part)
@@ -190,7 +195,7 @@ def _without_loss(
                 "dualstack finish",
                 last,
                 "a failed gate restores the routes that its step has deleted" if deletes else "",
-                "delete-routes; once it has ended, no command goes back to routes" if deletes else "",
+                _NO_ROUTES if deletes else "",
             )
         )
     return tuple(parts), (*first.obstacles, *last.obstacles)

@@ -21,9 +21,9 @@ from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.trigger import Trigger, trigger_of
 from dualstack.cli.words import bullets, duration, wrapped
 from dualstack.cutover.actuator import Redirection
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.live.record import PROVEN
 from dualstack.live.route_controller import RouteController
-from dualstack.live.work_report import WorkReport
 from dualstack.model.errors import ComputeError, GateFailed, Interrupted, InvalidInput, KubeError
 from dualstack.plan.costs import estimate
 from dualstack.plan.facts import CutoverFacts
@@ -106,7 +106,9 @@ async def _watch(change: Change, redirection: Redirection) -> None:
     clock, said, routed = change.cluster.clock, "", True
     change.progress.say("Watching for nodes that join, until interrupted.")
     while True:
-        change.progress.report = WorkReport(step="watch", since=clock.now(), awaits="nodes that join")
+        change.progress.wait("watch", clock.now(), "nodes that join")
+        if interruption := await redirection():
+            raise DirectionChanged(interruption)
         await clock.sleep(change.settings.node_every)
         try:
             facts = await change.cut_over().observe()

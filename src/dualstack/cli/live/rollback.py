@@ -16,6 +16,7 @@ from dualstack.live.record import PROVEN
 from dualstack.live.state import standing
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.forecast import forecast
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.strategies.back import irreversible, way_back
 
@@ -40,6 +41,12 @@ async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
             refuse_late(facts)
         _refuse_gardeners(cluster, facts)
         _refuse_stage(to, facts)
+        name = "prepare --undo" if undo else "rollback"
+        remembered = facts.saved_routes or await change.record.notes()
+        if not remembered and not forecast(way_back(to), facts, change.settings).steps:
+            change.progress.say(f"Nothing to do: the cluster has {to.words}.")
+            await print_outcome(change, name, options.output)
+            return
         announce(change, facts, way_back(to))
         for sentence in irreversible(facts):
             change.progress.say(f"Note: {sentence}.")
@@ -59,7 +66,7 @@ async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
                 await change.record.clear()
 
         await change.run(work)
-        await print_outcome(change, "prepare --undo" if undo else "rollback", options.output)
+        await print_outcome(change, name, options.output)
 
 
 def _advice(facts: CutoverFacts) -> str:
