@@ -7,6 +7,7 @@ The clock is then fixed and refuses changes.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 from dualstack.clock import Pauses
@@ -114,15 +115,18 @@ class SteppableClock:
         if self._pauses is None:
             return
         advance = _MOST
-        while True:
-            self._pauses.limit = self.now() + advance * self._speed
-            looked = time.monotonic()
-            await asyncio.sleep(_BEAT)
-            late = time.monotonic() - looked - _BEAT
-            advance = max(_LEAST, advance / 2.0) if late > _LATE else min(_MOST, advance * 1.25)
-            beyond = self._nominal() - self._pauses.limit
-            if beyond > 0.0 and self._speed:
-                self._pauses.seconds += beyond / self._speed
+        try:
+            while True:
+                self._pauses.limit = self.now() + advance * self._speed
+                looked = time.monotonic()
+                await asyncio.sleep(_BEAT)
+                late = time.monotonic() - looked - _BEAT
+                advance = max(_LEAST, advance / 2.0) if late > _LATE else min(_MOST, advance * 1.25)
+                beyond = self._nominal() - self._pauses.limit
+                if beyond > 0.0 and self._speed:
+                    self._pauses.seconds += beyond / self._speed
+        finally:
+            self._pauses.limit = math.inf  # other processes wait by this clock while they end
 
     def fix(self, reason: str) -> None:
         """Refuse changes from now on, for `reason`."""

@@ -132,3 +132,4 @@ async def test_r3_no_sleeper_of_another_process_wakes_while_the_clock_stands_sti
     await sleeper
     assert other.now() >= start + 10.0
     pausing.cancel()
+    await asyncio.wait_for(other.sleep(100.0), 30.0)  # a clock without its owner goes on

@@ -58,4 +58,4 @@ def test_another_platform_has_no_shoot() -> None:
     with served(str(EXAMPLE), "--speed", "60", "--landscape", "kubeadm") as facts:
         outcome = run(facts, "prepare", "--yes", IMAGE, "--trigger", f"--garden-kubeconfig={facts['kubeconfig']}")
         assert outcome.status == 2
-        assert "--trigger: this is no Gardener shoot but kubeadm" in outcome.err
+        assert "--garden-kubeconfig: this is no Gardener shoot but kubeadm" in outcome.err
