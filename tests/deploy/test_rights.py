@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -17,19 +17,32 @@ from dualstack.gardener.model.names import DNS_MIGRATION, ENABLED, NODES_MIGRATI
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.kube.connection import find_connection
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import SECRET, Manifest
+from dualstack.model.kinds import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    NAMESPACE,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+    Manifest,
+)
 from dualstack.operator import process
 from dualstack.operator.assembly import OperatorOptions
 from dualstack.operator.landscape import CONTROLLERS, STANDALONE
 from dualstack.operator.rights import RIGHTS, Right
 from dualstack_sim.actors.kube_api import KubeApi
+from dualstack_sim.kube.access import ADMIN_TOKEN
 from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.credentials import shoot_access
+from dualstack_sim.world.kubeconfig import kubeconfig
 from dualstack_sim.world.serve import WorldOptions, start
+from tests.deploy.manifests import objects
 from tests.deploy.requests import Request, recorded
 from tests.deploy.schemas import refusals
 from tests.sim.infrastructure.scene import scene
-from tests.support.loopback import kubeconfig, on_loopback
+from tests.support.loopback import on_loopback
 from tests.support.manifests import opted_in
 from tests.support.virtual_time import EPOCH
 
@@ -64,19 +77,24 @@ def judge(seen: set[Request], landscape: str, apis: Mapping[str, Collection[str]
 
 
 async def test_x6_the_rights_beside_gardener_are_what_a_migration_requests(tmp_path: Path) -> None:
-    """Given the operator in a seed, and the shoot behind a server of its own, when it migrates the example, then it
-    requests nothing that its rights do not allow, and everything that they name as usual."""
-    async with scene(nodes=2) as made, on_loopback(create_app(made.store)) as shoot:
-        access = shoot_access(made.namespace, shoot)
+    """Given the operator in a seed, and the shoot behind a server of its own, each with the roles of its manifest
+    alone, when it migrates the example, then it requests nothing that its rights do not allow, and everything that
+    they name as usual."""
+    async with scene(nodes=2) as made, secured(made.store) as seed, secured(made.store) as shoot:
+        operator = await install(made.store, seed, "gardener", ("dualstack", "dualstack-operator"))
+        in_shoot = await install(made.store, shoot, "gardener-shoot", ("kube-system", "dualstack"))
+        access = shoot_access(made.namespace, shoot, in_shoot)
         made.store.patch(SECRET, access["metadata"]["name"], access, made.namespace)
+        seed_kubeconfig = tmp_path / "kubeconfig"
+        seed_kubeconfig.write_text(kubeconfig(seed, operator), encoding="utf-8")
         options = OperatorOptions(
-            kubeconfig=kubeconfig(tmp_path, made.kubernetes_url),
+            kubeconfig=seed_kubeconfig,
             compute_endpoint=made.compute_url,
             strategy="compressed",
             rollout="manual",
             events=None,
             leader_elect=True,
-            lease_namespace="default",
+            lease_namespace="dualstack",
             clock=WorldClock(EPOCH),
         )
         with recorded() as seen:
@@ -85,7 +103,27 @@ async def test_x6_the_rights_beside_gardener_are_what_a_migration_requests(tmp_p
                 async with asyncio.timeout(7200.0):
                     while not migrated(made.infrastructure()):
                         await made.clock.sleep(10.0)
-    judge(seen, "gardener", {made.kubernetes_url: ("seed", "home"), shoot: ("shoot",)})
+    judge(seen, "gardener", {seed: ("seed", "home"), shoot: ("shoot",)})
+
+
+def secured(store: KubeStore) -> AbstractAsyncContextManager[str]:
+    """A server for the store that authorizes each request."""
+    return on_loopback(create_app(store, rbac=True))
+
+
+async def install(store: KubeStore, server: str, manifest: str, user: tuple[str, str]) -> str:
+    """Create the roles of deploy/manifests/`manifest`.yaml and their ServiceAccount. Returns its token for `server`."""
+    namespace, name = user
+    kinds = {kind.kind: kind for kind in (ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)}
+    store.upsert(NAMESPACE, {"metadata": {"name": namespace}})
+    store.create(SERVICE_ACCOUNT, {"metadata": {"name": name, "namespace": namespace}})
+    for document in objects(manifest):
+        if document["kind"] in kinds:
+            store.create(kinds[document["kind"]], document)
+    request = {"metadata": {"name": name, "namespace": namespace}, "spec": {"expirationSeconds": 10**9}}
+    async with aiohttp.ClientSession() as session:
+        made = await KubeApi(server, session, token=ADMIN_TOKEN).create(SERVICE_ACCOUNT, request, subresource="token")
+    return str(made["status"]["token"])
 
 
 def migrated(infrastructure: Manifest) -> bool:
