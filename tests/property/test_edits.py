@@ -412,3 +412,38 @@ def test_p05_the_ipam_plugin_of_another_owner_comes_back_with_the_way_back(ipam:
     assert calico.CALICO.is_dual_stack(forward[-1]["data"])
     assert msgspec.json.decode(back["data"]["cni_network_config"])["plugins"][0]["ipam"] == ipam
     assert back["metadata"] == live["metadata"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"clusterIP": golden.DNS4, "clusterIPs": None, "ipFamilies": None, "ipFamilyPolicy": "SingleStack"},
+        {"clusterIPs": [golden.DNS4], "ipFamilyPolicy": "SingleStack", "ports": None},
+        {
+            "clusterIP": golden.DNS4,
+            "clusterIPs": [golden.DNS4],
+            "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack",
+        },
+    ],
+)
+def test_p05_null_and_missing_fields_of_the_dns_service_stay(spec: dict[str, Any]) -> None:
+    live = {**_stages("coredns")[0][2].new, "spec": spec}
+
+    *forward, back = _through("coredns", live)
+
+    assert forward[0] == live
+    assert forward[-1]["spec"]["clusterIPs"] == [golden.DNS4, golden.DNS6]
+    assert {**back["spec"], "clusterIPs": spec["clusterIPs"]} == spec
+    assert back["spec"]["clusterIPs"] == [golden.DNS4]
+
+
+def test_p05_a_null_in_the_ipam_plugin_is_like_no_value() -> None:
+    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[0].new)
+    ipam = {"type": "host-local", "subnet": "usePodCidr", "ranges": None, "dataDir": None}
+    live["data"]["cni_network_config"] = msgspec.json.encode({"ipam": ipam}).decode()
+
+    *forward, back = _through("calico", live)
+
+    assert calico.CALICO.is_dual_stack(forward[-1]["data"])
+    assert msgspec.json.decode(back["data"]["cni_network_config"])["ipam"].items() <= ipam.items()

@@ -19,9 +19,9 @@ from dualstack.model.errors import InvalidInput
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
 from dualstack.model.maintenance import time_of_day
-from dualstack.model.manifests import flags_of, is_cloud_controller_manager
 from dualstack.model.names import KUBE_SYSTEM, ROUTE_DESCRIPTION, InstanceName, parse_provider_id, route_prefix
 from dualstack.model.texts import read_mapping
+from dualstack.model.workloads import flags_of, is_cloud_controller_manager
 
 PlatformName = Literal["gardener", "kops", "kubeadm", "other"]
 

@@ -12,7 +12,7 @@ from dualstack.kube.interface import Kube
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
 from dualstack.model.kinds import POD, Manifest
-from dualstack.model.manifests import flags_of, is_cloud_controller_manager
+from dualstack.model.workloads import flags_of, is_cloud_controller_manager
 
 ENDED = ("Succeeded", "Failed")
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Manifest
-from dualstack.model.names import CLOUD_CONTROLLER_MANAGER, KUBE_SYSTEM
+from dualstack.model.names import KUBE_SYSTEM
 
 
 def manifest(kind: Any, name: str, namespace: str | None = None, **content: Any) -> Manifest:
@@ -28,22 +28,6 @@ def config_map(name: str, namespace: str, data: Mapping[str, str], labels: Mappi
 def command(program: str, flags: Mapping[str, str]) -> list[str]:
     """The command line of a component: the program, then `--name=value` in the order of `flags`."""
     return [program, *(f"--{name}={value}" for name, value in flags.items())]
-
-
-def flags_of(deployment: Manifest) -> dict[str, str]:
-    """The `--name=value` flags of the first container of a Deployment or Pod; the inverse of `command`."""
-    spec = deployment["spec"]
-    containers = spec["template"]["spec"]["containers"] if "template" in spec else spec["containers"]
-    words = (*containers[0].get("command", ()), *containers[0].get("args", ()))
-    return dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
-
-
-def is_cloud_controller_manager(pod: Manifest) -> bool:
-    """Whether the first container of the pod is cloud-controller-manager, under any name."""
-    container = (pod["spec"].get("containers") or [{}])[0]
-    words = (*container.get("command", ()), *container.get("args", ()))
-    program = str(words[0]).rpartition("/")[2] if words else ""
-    return CLOUD_CONTROLLER_MANAGER in (program, container.get("name"))
 
 
 def checksum(content: Any) -> str:

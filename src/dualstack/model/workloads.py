@@ -11,8 +11,10 @@ from typing import Any
 from dualstack.model.cidr import canonical
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
+from dualstack.model.names import CLOUD_CONTROLLER_MANAGER
 from dualstack.model.parts import UnknownShape
 
+_COMPONENTS = ("kube-apiserver", "kube-controller-manager", CLOUD_CONTROLLER_MANAGER)
 _BOOLEANS = ("true", "false")
 
 
@@ -33,6 +35,24 @@ def flag_values(workload: Manifest, container: str, known: str) -> dict[str, str
     """The flags of the container by name; the last of several counts. Arguments and errors as in `with_flags`."""
     words = _words(_container(workload, container, known))
     return {name: flag.value for name, flag in _flags(words)}
+
+
+def flags_of(workload: Manifest) -> dict[str, str]:
+    """The flags of a component's container in a Deployment or Pod, wherever it stands beside foreign ones."""
+    containers = _containers(workload)
+    own = [found for found in containers if not _programs(found).isdisjoint(_COMPONENTS)] or containers
+    return {name: flag.value for name, flag in _flags(_words(own[0]))} if own else {}
+
+
+def is_cloud_controller_manager(pod: Manifest) -> bool:
+    """Whether a container of the pod is cloud-controller-manager, under any name."""
+    return any(CLOUD_CONTROLLER_MANAGER in _programs(found) for found in _containers(pod))
+
+
+def _programs(container: Mapping[str, Any]) -> set[str]:
+    """The names by which a container is known: its own, and that of its program."""
+    words = _words(container)
+    return {str(container.get("name")), *(word.rpartition("/")[2] for _, word in words[:1])}
 
 
 def with_flags(workload: Manifest, container: str, known: str, changes: Mapping[str, str | None]) -> Manifest:
@@ -134,7 +154,8 @@ def with_replicas(workload: Manifest, usual: int, *, stopped: bool) -> Manifest:
 
 
 def _containers(workload: Manifest) -> list[dict[str, Any]]:
-    return dig(workload, "spec", "template", "spec", "containers") or []
+    pod = dig(workload, "spec", "template") or workload
+    return dig(pod, "spec", "containers") or []
 
 
 def _named_container(workload: Manifest, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dualstack.model.cni import CNIS, known, known_names
 from dualstack.model.enumeration import listed
 from dualstack.model.json_path import dig
 from dualstack.model.maintenance import next_window, time_of_day
-from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import flags_of
 from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory
 

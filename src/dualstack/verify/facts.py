@@ -31,7 +31,7 @@ from dualstack.model.kinds import (
     Kind,
     Manifest,
 )
-from dualstack.model.manifests import flags_of, is_cloud_controller_manager
+from dualstack.model.workloads import flags_of, is_cloud_controller_manager
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import flags_of
 
 STACK_TYPES = {(): "IPv4", (4,): "IPv4", (4, 6): "IPv4_IPv6", (6, 4): "IPv6_IPv4", (6,): "IPv6"}
 
@@ -30,7 +30,7 @@ class ControllerFlags:
 
     @classmethod
     def of(cls, pod: Manifest) -> ControllerFlags:
-        """Read the command of the pod's first container. ValueError for flags that make upstream exit."""
+        """Read the command of the component's container. ValueError for flags that make upstream exit."""
         flags = flags_of(pod)
         found = cls(
             cluster_name=flags.get("cluster-name", "kubernetes"),

@@ -98,7 +98,7 @@ class ControllerManager:
         return min(ready, key=lambda pod: (pod["metadata"]["creationTimestamp"], key_of(pod)), default=None)
 
     def _is_component(self, pod: Manifest) -> bool:
-        return bool(pod["spec"]["containers"][0]["name"] == self._component)
+        return bool(any(each["name"] == self._component for each in pod["spec"]["containers"]))
 
     def _pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         pod = new or old

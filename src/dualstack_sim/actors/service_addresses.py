@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from dualstack.model.kinds import DEPLOYMENT, POD, SERVICE, Kind, Manifest
+from dualstack.model.workloads import flags_of
 from dualstack_sim.actors.pods import is_active, is_ready
 from dualstack_sim.kube.objects import encoded
 from dualstack_sim.kube.preparation import Operation
@@ -28,7 +29,7 @@ from dualstack_sim.kube.store import KubeStore
 Network = IPv4Network | IPv6Network
 Spec = dict[str, Any]
 
-FLAG = "--service-cluster-ip-range="
+FLAG = "service-cluster-ip-range"
 _DUAL = ("PreferDualStack", "RequireDualStack")
 _TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 _NODE_PORTS = range(30000, 32768)
@@ -37,10 +38,8 @@ _STATIC_BAND = 256
 
 
 def ranges_of(pod_spec: Spec) -> tuple[Network, ...]:
-    """The service ranges in the command of a pod's first container, primary first; empty without the flag."""
-    containers = pod_spec.get("containers") or [{}]
-    words = [*(containers[0].get("command") or ()), *(containers[0].get("args") or ())]
-    text = next((word.removeprefix(FLAG) for word in words if word.startswith(FLAG)), "")
+    """The service ranges in the command of kube-apiserver, primary first; empty without the flag."""
+    text = flags_of({"spec": pod_spec}).get(FLAG, "")
     return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
 
 

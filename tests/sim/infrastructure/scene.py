@@ -29,8 +29,7 @@ from dualstack.kube.interface import Kube
 from dualstack.model import kinds, names
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
 from dualstack.model.kinds import SECRET, Manifest
-from dualstack.model.manifests import flags_of
-from dualstack.model.workloads import with_flags
+from dualstack.model.workloads import flags_of, with_flags
 from dualstack.plan.settings import Settings
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute

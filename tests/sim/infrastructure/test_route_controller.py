@@ -11,7 +11,7 @@ import pytest
 from dualstack.gardener.controllers.cloud_controller_manager import CloudControllerManager
 from dualstack.model import kinds, names
 from dualstack.model.errors import GateFailed
-from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import flags_of
 from tests.sim.infrastructure.scene import Scene, scene
 
 

@@ -27,7 +27,8 @@ from tests.support.api_servers import LandscapeKube
 from tests.support.changed_paths import changed_paths, may_change
 
 NS = "shoot--foo--bar"
-FOREIGN = {"vendor.example/kept": "yes"}
+FOREIGN = {"vendor.example/kept": "yes", "vendor.example/large": "x" * 100_000}
+FINALIZER, OWNER = "vendor.example/cleanup", "vendor-owner"
 DIRECT = (
     gardener_kinds.OPERATING_SYSTEM_CONFIG,
     gardener_kinds.MACHINE_CLASS,
@@ -45,6 +46,7 @@ EXPECTED = {
     "Worker": {"spec.infrastructureProviderStatus"},
     "Network": {"spec.ipFamilies"},
     "ManagedResource": set[str](),
+    "DaemonSet": {"metadata.annotations.dualstack.dev/before-migration"},
     "Shoot": {"spec.networking.ipFamilies", "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSizeIPv6"},
 }
 """What Gardener's own contract changes besides `MAY_CHANGE`; a path stands for everything below it."""
@@ -52,11 +54,14 @@ EXPECTED = {
 
 def _in_workload(item: Manifest) -> None:
     pod = item["spec"]["template"]["spec"]
-    pod["containers"].append({"name": "vendor-sidecar", "image": "vendor/sidecar:1", "args": ["--cluster-cidr=none"]})
-    pod["volumes"] = [{"name": "vendor", "emptyDir": {}}]
     container = pod["containers"][0]
+    for number, name in ((0, "vendor-first"), (9, "vendor-sidecar")):
+        foreign = {"name": name, "image": "vendor/sidecar:1", "args": ["--cluster-cidr=none"]}
+        pod["containers"].insert(number, foreign)
+    pod["initContainers"] = [{"name": "vendor-init", "image": "vendor/init:1", "env": [{"name": "IP6", "value": "x"}]}]
+    pod["volumes"] = [{"name": "vendor", "emptyDir": {}}]
     container["image"] = f"vendor/{container['image']}"
-    container["env"] = [{"name": "VENDOR", "value": "1"}, *container.get("env", [])]
+    container["env"] = [{"name": "VENDOR", "value": "1"}, {"name": "IP6", "value": "none"}, *container.get("env", [])]
     if "command" in container:
         container["command"] = [*container["command"], "--vendor-flag=kept"]
 
@@ -65,7 +70,7 @@ def _in_config_map(item: Manifest) -> None:
     item["data"]["vendor"] = "kept"
     if item["metadata"]["name"] == "kube-proxy-config":
         text = item["data"]["config.yaml"].replace("mode: iptables", "mode: nftables")
-        item["data"]["config.yaml"] = f"{text}# by the vendor\noomScoreAdj: -998\n"
+        item["data"]["config.yaml"] = f"{text}# by the vendor\r\noomScoreAdj: -998 # kept\r\n"
 
 
 def _in_class(item: Manifest) -> None:
@@ -100,7 +105,7 @@ CHANGES: dict[str, Callable[[Manifest], None]] = {
 def _with_foreign_fields(item: Manifest) -> Manifest:
     result = deepcopy(item)
     result["metadata"]["annotations"] = {**result["metadata"].get("annotations", {}), **FOREIGN}
-    result["metadata"]["labels"] = {**result["metadata"].get("labels", {}), **FOREIGN}
+    result["metadata"]["labels"] = {**result["metadata"].get("labels", {}), "vendor.example/kept": "yes"}
     change = CHANGES.get(item["kind"])
     if change is not None:
         change(result)
@@ -118,6 +123,8 @@ def _comparable(item: Manifest) -> Manifest:
         key: value for key, value in (metadata.get("annotations") or {}).items() if "gardener.cloud/" not in key
     }
     kept = {"name": metadata["name"], "labels": metadata.get("labels"), "annotations": annotations}
+    kept["finalizers"] = [each for each in metadata.get("finalizers") or () if each == FINALIZER]
+    kept["owners"] = [each["name"] for each in metadata.get("ownerReferences") or () if each["name"] == OWNER]
     return {**{key: value for key, value in item.items() if key not in ("status", "metadata")}, "metadata": kept}
 
 
@@ -126,8 +133,13 @@ class Landscape:
 
     def __init__(self, kube: LandscapeKube) -> None:
         self.kube = kube
+        self.owner: Manifest = {}
 
     async def inject(self) -> None:
+        owner = {"name": OWNER, "namespace": NS}
+        self.owner = await self.kube.create(
+            kinds.CONFIG_MAP, {"metadata": owner, "apiVersion": "v1", "kind": "ConfigMap"}
+        )
         for kind in DIRECT:
             for item in await self.kube.list(kind, NS):
                 await self._write(kind, _with_foreign_fields(item))
@@ -159,6 +171,9 @@ class Landscape:
     async def _write(self, kind: Kind, item: Manifest) -> None:
         body = {key: value for key, value in item.items() if key not in ("status", "apiVersion", "kind")}
         body["metadata"] = {key: item["metadata"][key] for key in ("annotations", "labels")}
+        reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": OWNER, "uid": self.owner["metadata"]["uid"]}
+        body["metadata"]["ownerReferences"] = [*item["metadata"].get("ownerReferences", ()), reference]
+        body["metadata"]["finalizers"] = [*item["metadata"].get("finalizers", ()), FINALIZER]
         await self.kube.patch(kind, item["metadata"]["name"], body, NS)
 
     async def migrate(self, *families: str, within: float) -> None:
@@ -214,7 +229,8 @@ async def test_p05_foreign_fields_survive_a_migration_and_the_way_back_over_http
         landscape = Landscape(kube)
         await landscape.inject()
         before = await landscape.objects()
-        assert sum(FOREIGN.keys() <= (item["metadata"]["labels"] or {}).keys() for item in before.values()) >= 18
+        assert sum(FOREIGN.keys() <= (item["metadata"]["annotations"] or {}).keys() for item in before.values()) >= 18
+        assert sum(item["metadata"]["finalizers"] == [FINALIZER] for item in before.values()) >= 8
         arguments = operator_arguments(address, "standalone", "overlap", "auto", CONTROLLERS)
         operator = await Child.start("operator", arguments, tmp_path / "operator.log")
         drained = asyncio.create_task(_drain(operator))

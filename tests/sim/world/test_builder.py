@@ -23,7 +23,7 @@ from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import flags_of
 from dualstack_sim.actors.machine_facts import HASH_LABEL
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute

@@ -167,6 +167,10 @@ CASES: dict[str, tuple[Break, str]] = {
         _kubelet(lambda inline: inline.update(data="clusterDNS: &dns [100.64.0.10]\nother: *dns\n")),
         '"clusterDNS" cannot be changed alone',
     ),
+    "a kubelet with one address as a text": (
+        _kubelet(lambda inline: inline.update(data="clusterDNS: 100.64.0.10\n")),
+        "clusterDNS in /var/lib/kubelet/config/kubelet is no list of addresses",
+    ),
     "kube-proxy's CIDR set twice": (
         _managed("shoot-core-kube-proxy", "ConfigMap", _cidr_twice),
         'ConfigMap kube-system/kube-proxy-config: config.yaml cannot be changed: "clusterCIDR" is set 2 times',

@@ -8,7 +8,7 @@ import pytest
 
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import UnknownShape
-from dualstack.model.workloads import flag_values, with_environment, with_flags
+from dualstack.model.workloads import flag_values, flags_of, is_cloud_controller_manager, with_environment, with_flags
 
 ONE, BOTH = "100.96.0.0/11", "100.96.0.0/11,2001:db8::/56"
 
@@ -77,3 +77,17 @@ def test_p05_a_variable_that_a_migration_sets_may_not_come_from_elsewhere() -> N
 
     with pytest.raises(UnknownShape, match="variable IP6 of container manager has its value from elsewhere"):
         with_environment(_workload(env=[reference]), "manager", {"IP6": "autodetect"})
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_p05_a_component_is_found_beside_containers_of_other_owners(position: int) -> None:
+    own = {"name": "ccm", "command": ["/bin/cloud-controller-manager", "--cluster_cidr", ONE], "args": ["--v=2"]}
+    containers: list[dict[str, Any]] = [{"name": "mesh", "args": ["--cluster-cidr=none"]}]
+    containers.insert(position, own)
+    pod: Manifest = {"kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": containers}}
+
+    for workload in (pod, {**pod, "kind": "Deployment", "spec": {"template": pod}}):
+        assert flags_of(workload) == {"cluster-cidr": ONE, "v": "2"}
+        assert is_cloud_controller_manager(workload)
+    assert not is_cloud_controller_manager({**pod, "spec": {"containers": [{"name": "mesh"}]}})
+    assert flags_of({**pod, "spec": {}}) == {}

@@ -15,8 +15,8 @@ from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
 from dualstack.gardener.render.cni import cni_of
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
-from dualstack.model.manifests import flags_of
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
+from dualstack.model.workloads import flags_of
 from dualstack.verify.checks import DUAL, allocates_from_cloud, has_families
 from dualstack.verify.facts import existing, is_rolled_out
 from dualstack.verify.inventory import shown_flags

@@ -59,7 +59,7 @@ def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = 
 def _edited_service(live: Manifest, addresses: Sequence[str]) -> Manifest:
     """Service kube-dns: one address until the DNS constraint is True, then PreferDualStack with one of each family."""
     spec = live.get("spec") or {}
-    current = spec.get("clusterIPs") or [spec["clusterIP"]] if spec.get("clusterIP") else []
+    current = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
     if not current:
         raise UnknownShape(live, "it has no cluster IP")
     if len(addresses) < 2 and len(current) < 2:
@@ -71,7 +71,7 @@ def _edited_service(live: Manifest, addresses: Sequence[str]) -> Manifest:
             **spec,
             "ipFamilyPolicy": "PreferDualStack" if len(addresses) == 2 else "SingleStack",
             "clusterIPs": [current[0], *addresses[1:]],
-            **({"ipFamilies": families} if "ipFamilies" in spec else {}),
+            **({"ipFamilies": families} if spec.get("ipFamilies") else {}),
         },
     }
 

@@ -74,7 +74,9 @@ def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) ->
         return file
     try:
         text = _text_of(live, file)
-        current = read_mapping(text).get(_ADDRESSES) or ()
+        current = read_mapping(text).get(_ADDRESSES) or []
+        if not isinstance(current, list) or not all(isinstance(address, str) for address in current):
+            raise UnknownShape(live, f"{_ADDRESSES} in {CONFIG_PATH} is no list of addresses")
         if not has_ipv6(cluster_dns) and not has_ipv6(current):
             return file
         kept = [address for address in current if not has_ipv6([address])]

@@ -14,7 +14,7 @@ from dualstack.gardener.model.shoot import load_shoot
 from dualstack.model import kinds
 from dualstack.model.events import AnyEvent, PhaseFinished, PhaseStarted, StepStarted
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
+from dualstack.model.workloads import flags_of
 from dualstack_sim.kube.storage import Change
 from dualstack_sim.kube.types import ResourceType
 

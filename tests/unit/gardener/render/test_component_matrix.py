@@ -27,8 +27,8 @@ from dualstack.gardener.render import (
 from dualstack.gardener.render.cni import CNIS, calico, cilium
 from dualstack.gardener.render.cni.interface import Cni
 from dualstack.model.kinds import Manifest
-from dualstack.model.manifests import flags_of
 from dualstack.model.parts import rendered
+from dualstack.model.workloads import flags_of
 
 _GATED = ("P0", "P1")
 _STATUS = InfrastructureStatus(

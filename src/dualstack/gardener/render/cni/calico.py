@@ -148,7 +148,7 @@ def _edited_configuration(live: Manifest, *, dual: bool) -> Manifest:
 
 
 def _assigns_both(ipam: Mapping[str, Any]) -> bool:
-    return len(ipam.get("ranges", ())) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+    return len(ipam.get("ranges") or ()) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
 
 
 def _edited_daemon_set(live: Manifest, networks: Networks, *, dual: bool) -> Manifest:
