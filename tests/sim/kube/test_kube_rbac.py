@@ -21,9 +21,13 @@ from dualstack.model.kinds import (
     Manifest,
 )
 from dualstack_sim.kube.access import ADMIN_TOKEN, attributes_of
+from dualstack_sim.kube.builtin import BUILTIN_TYPES
 from dualstack_sim.kube.rbac import Attributes, RoleObjects, User, authorize, rule_allows, service_account_user
+from dualstack_sim.kube.requests import resource_target
 from dualstack_sim.kube.server import create_app
+from dualstack_sim.kube.status import StatusError
 from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.kube.types import Registry
 from tests.sim.kube.conftest import ManualClock
 from tests.sim.kube.objects import config_map
 from tests.support.loopback import on_loopback
@@ -95,6 +99,25 @@ def test_what_one_rule_allows(rule: dict[str, Any], attributes: Attributes, allo
 def test_what_a_request_does(method: str, path: str, attributes: Attributes) -> None:
     plain, _, query = path.partition("?")
     assert attributes_of(method, plain, dict([query.split("=", 1)] if query else [])) == attributes
+
+
+def test_what_is_authorized_is_what_is_done() -> None:
+    """For each path that the server routes, authorization and routing see the same type, namespace, name and part."""
+    registry = Registry(BUILTIN_TYPES)
+    for resource in registry:
+        root = f"/apis/{resource.group}" if resource.group else "/api"
+        for tail in ("", "/a", "/a/status", "/a/scale", "/status", "/finalize", "/a/finalize"):
+            for place in ("", "/namespaces/p", "/namespaces/status"):
+                path = f"{root}/{resource.versions[0]}{place}/{resource.plural}{tail}"
+                try:
+                    target = resource_target(registry, path.strip("/").split("/"))
+                except StatusError:
+                    continue
+                done = attributes_of("GET", path, {})
+                seen = (done.group, done.resource, done.name, done.subresource)
+                assert seen == (target.resource.group, target.resource.plural, target.name, target.subresource or "")
+                if target.resource.plural != "namespaces":
+                    assert done.namespace == (target.namespace or "")
 
 
 def roles(*documents: Manifest) -> RoleObjects:

@@ -15,6 +15,7 @@ import yaml
 from click.testing import CliRunner
 
 from dualstack.cli.rehearse import rehearse
+from dualstack.cli.sim import serve
 from dualstack.model.errors import InvalidInput
 from tests.sim.rehearsal.command import EXAMPLE, dualstack
 
@@ -124,6 +125,11 @@ def test_a_shoot_that_is_dual_stack_already(tmp_path: Path) -> None:
 def test_a_speed_at_which_nothing_can_run(speed: str) -> None:
     outcome = CliRunner().invoke(rehearse, [str(EXAMPLE), "--speed", speed])
     assert (outcome.exit_code, "Invalid value for '--speed'" in outcome.output) == (2, True)
+
+
+def test_rbac_is_for_the_simulated_api() -> None:
+    outcome = CliRunner().invoke(serve, [str(EXAMPLE), "--rbac", "--kubernetes", "https://127.0.0.1:6443"])
+    assert (outcome.exit_code, "a real API server has its own authorization" in outcome.output) == (2, True)
 
 
 def test_an_unknown_step_to_kill_at() -> None:
