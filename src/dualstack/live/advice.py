@@ -64,8 +64,13 @@ def next_steps(
         case "cutting-over" | "finishing":
             return ("Run `dualstack finish`.",)
         case "finished" if 0 < nodes <= dual_stack:
-            rest = "Gardener updates the control plane, CNI and DNS; `" if gardener else "Run `"
-            return (f"Every node is dual-stack. {rest}dualstack verify` shows what is left.",)
+            if not gardener:
+                return ("Every node is dual-stack. Run `dualstack verify`, which shows what is left.",)
+            request = "to request each, annotate the Shoot with gardener.cloud/operation=reconcile"
+            return (
+                f"Every node is dual-stack. Gardener updates control plane, CNI and DNS when it reconciles; {request}.",
+                "Run `dualstack verify`, which shows what is left.",
+            )
         case "finished" if gardener:
             return _roll_out(identity, nodes, dual_stack)
         case "finished":

@@ -130,7 +130,8 @@ class Holder:
                 raise
             except DualstackError as error:
                 if self.clock.now() > renewed + DURATION:
-                    raise LeaseNotHeld(f"{self._lease} could not be renewed: {error}") from error
+                    again = "run the same command again to resume"
+                    raise LeaseNotHeld(f"{self._lease} could not be renewed: {error}; {again}") from error
             else:
                 renewed = self.clock.now()
 

@@ -21,6 +21,10 @@ SERVER = "https://api.example.com"
     [
         (refusal(401, {"error": {"message": "expired"}}), "`gcloud auth application-default login`"),
         (refusal(403, {"error": {"message": "Required 'compute.routes.list'"}}), "docs/live-clusters.md#rights"),
+        (
+            refusal(404, {"error": {"message": "The resource 'projects/other-1' was not found"}}),
+            f"check that {SERVER}, the server of the kubeconfig, is your cluster",
+        ),
         (no_answer(OSError("refused")), "reaches the Compute API, then run the same command again"),
         (Forbidden("nodes is forbidden"), "docs/live-clusters.md#rights"),
         (Unavailable("no route"), f"reaches {SERVER}, the server of the kubeconfig, then run the same command again"),

@@ -119,7 +119,7 @@ def test_a_page_can_be_read_aloud(name: str) -> None:
             "verify",
             ["Verification of shoot--foo--bar", "passed: ", "compute.interfaces", "an alias range, and"],
         ),
-        ("preflight", ["Ready: no open finding at or above", "guest-agent", "Risks"]),
+        ("preflight", ["Ready: no blocker is open", "guest-agent", "Risks"]),
         ("plan", ["expected outage 0 s", "set-overlap-flag", "instances.updateNetworkInterface", "Way back: "]),
         ("change", ["dualstack prepare on shoot--foo--bar", "prepared; longest time without a path", "add-aliases"]),
         ("rehearsal", ["succeeded; no pod pair lost connectivity", "Rests on", "routes.delete", "overlap from 12 min"]),

@@ -85,6 +85,33 @@ def test_the_report_follows_the_events_of_the_run() -> None:
     )
 
 
+def test_the_time_of_a_change_begins_after_its_question_and_an_announcement_is_not_repeated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Progress(0.0)
+    progress.begin(2400.0)
+    for at in (2405.0, 2500.0):
+        progress.event(events.OutageExpected(at=at, shoot="s", seconds=0.0, at_most=0.0, detail="No packet is lost."))
+        progress.event(events.StepStarted(at=at, shoot="s", step="add-aliases", detail="n1"))
+        progress.event(events.StepFinished(at=at + 5.0, shoot="s", step="add-aliases"))
+    progress.begin(9000.0)
+    assert [line.strip() for line in capsys.readouterr().err.splitlines()] == [
+        "5 s  No packet is lost.",
+        "5 s  add-aliases: n1",
+        "1 min 40 s  add-aliases: n1",
+    ]
+    assert [step.at for step in progress.finished] == [5.0, 100.0]
+
+
+def test_a_command_that_waits_after_a_step_can_be_interrupted_at_once() -> None:
+    progress = Progress(0.0, quiet=True)
+    progress.event(events.StepStarted(at=10.0, shoot="s", step="add-aliases", detail="n1"))
+    assert not progress.waiting
+    progress.wait("watch", 20.0, "nodes that join")
+    assert progress.waiting
+    assert progress.report == WorkReport(step="watch", since=20.0, awaits="nodes that join")
+
+
 def test_each_node_says_what_it_waits_for() -> None:
     between = [facts for _, facts in states(PREPARE, FACTS, Settings()) if standing(facts) == "preparing"]
     waits = {node.waits_for for facts in between for node in node_states(facts)}

@@ -96,9 +96,9 @@ def _preflight(found: dict[str, Any]) -> Article:
     )
     verdict = f"Not ready: the worst open finding is a {report.worst}"
     if not report.worst:
-        verdict = f"Ready: no open finding at or above {report.fail_on}"
+        verdict = f"Ready: no {report.fail_on} is open"
     tone: Tone = tones.get(report.worst, "good")
-    facts = [*cluster_facts(report.cluster), ("Counts", f"{report.fail_on} and worse")]
+    facts = [*cluster_facts(report.cluster), ("Findings that count", f"{report.fail_on} and worse")]
     return Article(f"Preflight of {report.cluster.name}", verdict, tone, facts, sections)
 
 

@@ -29,7 +29,7 @@ from dualstack.live.state import NodePath, node_paths, standing
 from dualstack.live.work_report import WorkReport
 from dualstack.model import events
 from dualstack.model.errors import Interrupted, InvalidInput
-from dualstack.model.events import AnyEvent, OutageMeasured, StepFailed, StepFinished, StepStarted
+from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.model.kinds import Manifest
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -65,6 +65,8 @@ class Progress:
     step: str = ""
     clock: Clock | None = None
     finished: list[StepTime] = field(default_factory=list)
+    said: str = ""
+    """The expected outage as last said, which is not repeated for each node that joins."""
     history: History = field(default_factory=History)
     dual_stack: frozenset[str] = frozenset()
     """The nodes with a pod CIDR of each family, as last seen."""
@@ -72,6 +74,11 @@ class Progress:
     outage: float = 0.0
     report: WorkReport = field(default_factory=WorkReport)
     """What `dualstack status` shows of this process."""
+
+    def begin(self, now: float) -> None:
+        """Count from now on: the answer to a question took part of the time before."""
+        if not self.finished:
+            self.origin, self.history = now, History()
 
     def say(self, sentence: str, before: str = "") -> None:
         """Print a sentence on standard error, in lines that fit where that is a terminal. before: what it begins with,
@@ -98,8 +105,11 @@ class Progress:
                 self.say(f"{step} FAILED: {detail}", at)
             case events.Progress(eta=float(left)):
                 self.report = msgspec.structs.replace(self.report, end=event.at + left)
+            case OutageExpected(detail=detail) if detail == self.said:
+                pass
             case _:
                 if (sentence := announced(event)) is not None:
+                    self.said = sentence if isinstance(event, OutageExpected) else self.said
                     self.say(sentence, at)
         if isinstance(event, StepFinished):
             begun, lasted = self._started - self.origin, event.at - self._started
@@ -204,6 +214,7 @@ class Change:
     async def run(self, work: Callable[[Callable[[], Awaitable[str | None]]], Awaitable[None]]) -> None:
         """Hold the Lease and do `work`, which gets what tells it to stop. Interrupted after Ctrl-C or SIGTERM."""
         stop = asyncio.Event()
+        self.progress.begin(self.cluster.clock.now())
 
         async def requested() -> str | None:
             return "the command was interrupted" if stop.is_set() else None
@@ -226,6 +237,8 @@ class Change:
         await self.cluster.holder.alone(stoppable, self.progress.say)
 
     def _stop(self, stop: asyncio.Event, task: asyncio.Future[None]) -> None:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the terminal has shown ^C
         if stop.is_set():
             os._exit(130)
         stop.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import socket
@@ -16,7 +17,7 @@ from dualstack.cli.live.options import Target
 from dualstack.clock import Clock
 from dualstack.gce import ComputeClient
 from dualstack.gce.credentials import Anonymous, Credentials, GoogleCredentials
-from dualstack.gce.errors import PermissionDenied, Transient, Unauthenticated
+from dualstack.gce.errors import NotFound, PermissionDenied, Transient, Unauthenticated
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
 from dualstack.kube.interface import Forbidden, Kube, Unavailable
@@ -28,6 +29,9 @@ from dualstack.snapshot.document import load
 from dualstack.snapshot.recording import Recorder, RecordingCompute, RecordingKube
 from dualstack.snapshot.replay import SnapshotCompute, SnapshotKube
 from dualstack.stdin_watch import exit_when_stdin_closes
+
+_NO_PROJECT = re.compile(r"'projects/[^/']+' was not found")
+"""How Compute Engine answers a request to a project that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ def remedy_of(error: DualstackError, server: str) -> str:
             return "run `gcloud auth application-default login`, or get a new file for --credentials"
         case PermissionDenied() | Forbidden():
             return "docs/live-clusters.md#rights lists what each command needs"
+        case NotFound() if _NO_PROJECT.search(str(error)):
+            return f"the Nodes name that project; check that {server}, the server of the kubeconfig, is your cluster"
         case Transient(status=0):
             return f"check that this machine reaches the Compute API, {again}"
         case Unavailable():

@@ -171,7 +171,7 @@ def refuse_late(facts: CutoverFacts) -> None:
 async def check(
     change: Change, facts: CutoverFacts, accept: Sequence[str], strategy: Strategy = PREPARE, *, rescue: bool = False
 ) -> Inventory:
-    """What the preflight has read. PreflightFailed if anything stops the strategy; the risks are said.
+    """What the preflight has read. PreflightFailed if anything stops the strategy; the risks are said, the notes named.
 
     rescue: nodes are without connectivity until the change goes on, so blockers are only said.
     """
@@ -186,9 +186,12 @@ async def check(
             "\n".join([f"nothing was changed: the preflight found {found}", *bullets(map(_describe, blockers))]),
         )
         raise error
-    for finding in findings:
-        if finding.status in ("problem", "unknown"):
+    problems = [finding for finding in findings if finding.status in ("problem", "unknown")]
+    for finding in problems:
+        if finding.severity != "note":
             change.progress.say("\n".join(wrapped(f"{finding.severity}: {_describe(finding)}", further="  ")))
+    if notes := ", ".join(dict.fromkeys(finding.id for finding in problems if finding.severity == "note")):
+        change.progress.say("\n".join(wrapped(f"notes, which `dualstack preflight` shows: {notes}", further="  ")))
     return inventory
 
 
