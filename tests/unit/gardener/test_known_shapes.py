@@ -151,6 +151,14 @@ CASES: dict[str, tuple[Break, str]] = {
         ),
         "the ipam plugin is calico-ipam",
     ),
+    "a ManagedResource that is ignored": (
+        _patched(
+            gardener_kinds.MANAGED_RESOURCE,
+            "shoot-core-coredns",
+            lambda item: item["metadata"].update(annotations={"resources.gardener.cloud/ignore": "true"}),
+        ),
+        f"ManagedResource {NS}/shoot-core-coredns: annotation resources.gardener.cloud/ignore is true",
+    ),
     "an immutable ConfigMap in a ManagedResource": (
         _managed("shoot-core-kube-proxy", "ConfigMap", lambda item: item.update(immutable=True)),
         "ConfigMap kube-system/kube-proxy-config: it is immutable",

@@ -72,7 +72,8 @@ async def _replace_secret(kube: Kube, resource: Manifest, before: Manifest, afte
     """Make the ManagedResource refer to a new Secret, because an immutable one cannot change."""
     old = before["metadata"]["name"]
     new = f"{_HASH.sub('', old)}-{checksum(after['data'])[:8]}"
-    kept = {key: before["metadata"][key] for key in ("namespace", "labels", "annotations") if key in before["metadata"]}
+    fields = ("namespace", "labels", "annotations", "ownerReferences")
+    kept = {key: before["metadata"][key] for key in fields if key in before["metadata"]}
     body = {**{key: after[key] for key in after if key != "metadata"}, "metadata": {"name": new, **kept}}
     await apply(kube, SECRET, Part(body))
 

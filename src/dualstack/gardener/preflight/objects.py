@@ -19,9 +19,11 @@ from dualstack.gardener.model.kinds import (
     OPERATING_SYSTEM_CONFIG,
 )
 from dualstack.gardener.model.names import (
+    IGNORE,
     MANAGED_RESOURCE_CONTROL_PLANE,
     MANAGED_RESOURCE_COREDNS,
     MANAGED_RESOURCE_KUBE_PROXY,
+    REMOVE_IGNORE,
     managed_resource_network,
 )
 from dualstack.gardener.model.networks import Networks, networks
@@ -115,6 +117,10 @@ async def _try_deployment(kube: Kube, part: Part, namespace: str) -> None:
 async def _try_managed(kube: Kube, name: str, namespace: str, parts: Sequence[Part]) -> None:
     resource = await kube.get(MANAGED_RESOURCE, name, namespace)
     if resource is not None:
+        annotations = resource["metadata"].get("annotations") or {}
+        # With both annotations it is a cut-over that has stopped the route controller.
+        if annotations.get(IGNORE) == "true" and annotations.get(REMOVE_IGNORE) != "true":
+            raise UnknownShape(resource, f"annotation {IGNORE} is true, so that no change takes effect; remove it")
         managed_resource.edited(resource, await secrets_of(kube, resource), parts)
 
 

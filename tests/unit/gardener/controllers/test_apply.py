@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 from tests.support.store_kube import StoreKube
-from tests.unit.gardener.controllers.scripted_world import ScriptedClock
+from tests.unit.gardener.controllers.migration import Migration
+from tests.unit.gardener.controllers.scripted_world import NS, ScriptedClock
+from tests.unit.model import golden
 
-from dualstack.gardener.controllers.rollout import daemon_set_missing, deployment_missing
+from dualstack.gardener.controllers.rollout import apply_managed, daemon_set_missing, deployment_missing
+from dualstack.gardener.model.kinds import MANAGED_RESOURCE
+from dualstack.gardener.model.networks import networks
+from dualstack.gardener.render import kube_proxy
 from dualstack.kube.apply import apply, difference, merge_patch
 from dualstack.kube.interface import Conflict
-from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, Kind, Manifest
+from dualstack.model.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind, Manifest
 from dualstack.model.parts import Part
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
@@ -124,3 +129,26 @@ def test_pods_on_nodes_that_are_not_ready_delay_nothing() -> None:
     assert daemon_set_missing(daemon_set, nodes_not_ready=1) is None
     stale = {**daemon_set, "status": {**status, "updatedNumberScheduled": 1}}
     assert daemon_set_missing(stale, nodes_not_ready=1) == "1 of 3 pods are updated"
+
+
+async def test_p05_an_immutable_secret_of_a_managed_resource_is_replaced_by_one_of_the_same_owner() -> None:
+    kube, dual = Migration().world.kube, golden.view_in("P2")
+    made = await kube.create(
+        CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": NS}}
+    )
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made["metadata"]["uid"]}
+    metadata = {"labels": {"vendor": "kept"}, "annotations": {"vendor": "kept"}, "ownerReferences": [owner]}
+    await kube.patch(SECRET, "shoot-core-kube-proxy", {"immutable": True, "metadata": metadata}, NS)
+    before = await kube.get(SECRET, "shoot-core-kube-proxy", NS)
+
+    await apply_managed(kube, "shoot-core-kube-proxy", NS, kube_proxy.objects(dual, networks(dual)))
+
+    resource = await kube.get(MANAGED_RESOURCE, "shoot-core-kube-proxy", NS)
+    assert resource is not None
+    (reference,) = resource["spec"]["secretRefs"]
+    after = await kube.get(SECRET, reference["name"], NS)
+    assert after is not None
+    assert reference["name"] != "shoot-core-kube-proxy"
+    assert after["immutable"] is True
+    assert after["metadata"].items() >= metadata.items()
+    assert await kube.get(SECRET, "shoot-core-kube-proxy", NS) == before
