@@ -73,6 +73,7 @@ async def test_the_conditions_of_a_node_decide_whether_it_is_healthy(
 
 
 NO_NODE = "runs, but the API server shows no Node of its name"
+NO_VM = "has no provider ID, and no VM of the cluster has its name"
 
 
 def first_with(provider_id: str) -> Callable[[list[Member]], list[Member]]:
@@ -98,7 +99,7 @@ def first_with(provider_id: str) -> Callable[[list[Member]], list[Member]]:
         (lambda members: [Member(each.name, each.zone) for each in members], {f"VM {name}": NO_NODE for name in NODES}),
         (
             lambda members: [Member(f"other-{each.name}", each.zone, each.node) for each in members],
-            {f"VM {name}": NO_NODE for name in NODES},
+            {f"VM {name}": NO_NODE for name in NODES} | {f"node other-{name}": NO_VM for name in NODES},
         ),
     ],
     ids=["complete", "one missing", "empty", "machines without Nodes", "Nodes of another cluster"],
