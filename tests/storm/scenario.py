@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -142,8 +143,9 @@ class Scenario:
                 await world.killed_at(self.kill[0], after=self.kill[1])
                 await world.clock.sleep(5.0)
             finished = await world.operate(attempts=4)
-            await asyncio.gather(*losing)
             if losing:
+                async with world.nodes_followed() if finished else nullcontext():
+                    await asyncio.gather(*losing)
                 finished = await world.operate(attempts=2)
             await world.clock.sleep(150.0)
             outcome = "finished" if finished else "stopped"

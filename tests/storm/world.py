@@ -7,6 +7,7 @@ detector and cloud-controller-manager are played here, as far as a cut-over depe
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -187,18 +188,37 @@ class StormWorld:
 
     async def reconcile(self, emit: Callable[[AnyEvent], None] | None = None) -> DualstackError | None:
         """One reconcile by a new process; its error."""
-        clients = _Clients(self.client, self.clock)
-        controller = InfrastructureController(
-            one_api_server(StoreKube(self.store)), clients, self.clock, emit or self.events.append, **self.options
-        )
         self.request()
         try:
-            await controller.reconcile(self.shoot, self.namespace)
+            await self._process(emit).reconcile(self.shoot, self.namespace)
         except DualstackError as error:
             self.errors.append(error)
             return error
         self.migrated = True
         return None
+
+    def _process(self, emit: Callable[[AnyEvent], None] | None = None) -> InfrastructureController:
+        clients = _Clients(self.client, self.clock)
+        kube = one_api_server(StoreKube(self.store))
+        return InfrastructureController(kube, clients, self.clock, emit or self.events.append, **self.options)
+
+    @asynccontextmanager
+    async def nodes_followed(self) -> AsyncIterator[None]:
+        """After a success, the operator's watch of the Nodes: what is due when one has joined."""
+        following = asyncio.ensure_future(self._follow_nodes())
+        yield
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+    async def _follow_nodes(self) -> None:
+        controller, known, again = self._process(), set[str](), 0.0
+        while True:
+            nodes = {str(node["metadata"]["name"]) for node in self.store.list(kinds.NODE)}
+            if nodes != known or self.clock.now() >= again:
+                due = await controller.reconcile(self.shoot, self.namespace)
+                known, again = nodes, math.inf if due is None else self.clock.now() + due
+            await self.clock.sleep(1.0)
 
     async def killed_at(self, step: str, occurrence: int = 1, after: float = 0.0) -> bool:
         """Reconcile, and end like a killed process `after` seconds into a step; whether it was reached."""
