@@ -10,6 +10,7 @@ from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import overlap
 from dualstack_sim.fabric.profile import FabricKnobs
+from tests.storm.machines import Loss
 from tests.storm.scenario import Scenario
 
 FOUND = (4722, 4727, 4803, 4813, 6016, 7011, 9023, 9033)
@@ -27,6 +28,13 @@ def test_p24_random_worlds_keep_the_rules(seed: int) -> None:
 @pytest.mark.parametrize("seed", [*range(1, 61), *range(202, 208), *FOUND])
 def test_p24_more_random_worlds_keep_the_rules(seed: int) -> None:
     assert Scenario.of(seed).run()[1] == []
+
+
+@pytest.mark.slow
+def test_p25_vms_that_end_while_aliases_are_added_cost_no_second_outage() -> None:
+    losses = (Loss(95.4, 3, True), Loss(86.1, 3, True), Loss(33.8, 1, False))
+    scenario = replace(Scenario.of(241), nodes=12, strategy="compressed", losses=losses)
+    assert scenario.run()[1] == []
 
 
 def test_the_same_seed_gives_the_same_result() -> None:

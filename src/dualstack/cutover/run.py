@@ -262,11 +262,12 @@ class _Run:
             wait = self._retries.wait_after(error)
             if wait is None or self._rescuing(facts):
                 raise
+            changed = self._actuator.changed()
             if facts.unreachable and not self._strategy.lossless:
-                if self._clock.now() - begun > self._settings.urgent_timeout:
+                late = self._clock.now() - begun > self._settings.urgent_timeout
+                if late and (await self._seen(await self._observe(), changed)).lost:
                     raise  # the nodes are served by another way
                 wait = min(wait, self._settings.urgent_backoff)
-            changed = self._actuator.changed()
             return await self._seen(await self._again(transition, str(error), wait), changed)
         changed, on_trial = self._actuator.changed(), facts.on_trial
         facts = await self._seen(await self._observe(), changed)

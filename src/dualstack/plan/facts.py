@@ -283,8 +283,8 @@ class CutoverFacts:
 
     @cached_property
     def lost(self) -> tuple[str, ...]:
-        """The VMs that are not `reachable` although their route was saved. One that has just joined had none."""
-        return tuple(name for name in self.unreachable if name in self.once_routed)
+        """The running VMs that are not `reachable` although their route was saved. A new one had none."""
+        return tuple(name for name in self.unreachable if name in self.once_routed and self.node_of[name].running)
 
     @cached_property
     def once_routed(self) -> frozenset[str]:

@@ -10,13 +10,14 @@ from dualstack.cutover.interface import DirectionChanged
 from dualstack.cutover.measurements import Begin
 from dualstack.cutover.run import run_cutover
 from dualstack.gardener.error_codes import error_codes
+from dualstack.gce.errors import NotReady
 from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.steps import Transition
+from dualstack.plan.steps import AddAliases, Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
@@ -236,6 +237,38 @@ async def test_p09_an_outage_ends_with_the_operation_even_if_its_effect_shows_la
     events = await run(FakeCluster(at_rest(3), ignored=frozenset({"add-aliases"}), meanwhile=shown), COMPRESSED)
     (measured,) = [event for event in events if isinstance(event, OutageMeasured)]
     assert (measured.seconds, measured.bound) == (seconds, "")
+
+
+class Ending(FakeCluster):
+    """node-0 is ending while the others get their alias, and refuses its own for a minute."""
+
+    running = False
+
+    async def perform(self, transition: Transition) -> None:
+        if not isinstance(transition, AddAliases) or len(transition.targets) == 1:
+            await super().perform(transition)
+            return
+        await super().perform(replace(transition, targets=transition.targets[1:]))
+        first, *others = self.facts.nodes
+        self._become(replace(self.facts, nodes=(replace(first, running=self.running), *others)))
+        self.clock.time += 60.0
+        raise NotReady("resourceNotReady", "node-0 is not ready")
+
+
+class Busy(Ending):
+    """node-0 refuses its alias while it runs."""
+
+    running = True
+
+
+async def test_p25_a_vm_that_is_ending_is_no_reason_to_serve_all_others_by_another_way() -> None:
+    """Nine nodes lost their aliases, and with them their connectivity again, for a VM that was being deleted."""
+    cluster = Ending(at_rest(3))
+    (measured,) = [event for event in await run(cluster, COMPRESSED) if isinstance(event, OutageMeasured)]
+    assert (measured.seconds, measured.bound) == (0.0, "")
+    assert at_goal(cluster.facts)
+    with pytest.raises(NotReady):
+        await run(Busy(at_rest(3)), COMPRESSED)
 
 
 async def test_without_loss_nothing_is_measured() -> None:

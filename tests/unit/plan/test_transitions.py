@@ -27,6 +27,7 @@ from dualstack.plan.steps import (
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.steps.subnet import RemoveRangeCanary
 from dualstack.plan.strategies import STRATEGIES, choose
+from dualstack.plan.strategies.back import way_back
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
 
 SETTINGS = Settings(batch_size=2)
@@ -57,6 +58,28 @@ def test_the_way_back_from_the_aliases_meets_its_own_preconditions() -> None:
         facts = step.effect(facts)
         assert facts.unreachable == ()
     assert facts.subnet == at_rest(3).subnet
+
+
+@pytest.mark.parametrize(
+    ("routes", "flag", "step"),
+    [
+        (500.0, 500.0, "gate-restored-routes"),
+        (90.0, 90.0, "gate-restored-routes"),
+        (90.0, 89.0, "barrier-restored-routes"),
+        (89.0, 90.0, "barrier-restored-routes"),
+        (0.0, 500.0, "barrier-restored-routes"),
+    ],
+)
+@pytest.mark.parametrize(("barrier_routes", "barrier_flag"), [(90.0, 30.0), (30.0, 90.0)])
+def test_the_way_back_removes_no_alias_before_each_host_knows_routes_and_flag(
+    routes: float, flag: float, step: str, barrier_routes: float, barrier_flag: float
+) -> None:
+    """It waits for the slower of the two."""
+    settings = Settings(barrier_routes=barrier_routes, barrier_flag=barrier_flag)
+    facts = after("add-aliases").with_runtime_state(quiet={"routes": routes, "flag": flag}, passed={})
+    planned = way_back().next_transition(facts, settings)
+    assert planned is not None
+    assert planned.id == step
 
 
 def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
@@ -203,6 +226,14 @@ def test_a_change_closes_barriers_and_gates_that_depend_on_it_alone() -> None:
     assert barrier.remaining(changed) == 120.0
     assert gate.id in changed.passed
     assert gate.id not in facts.with_changed("routes").passed
+
+
+@pytest.mark.parametrize(("known", "waited"), [(0.0, 120.0), (100.0, 20.0), (120.0, 0.0), (200.0, 0.0)])
+def test_a_barrier_takes_the_time_that_is_left_and_none_if_it_is_open(known: float, waited: float) -> None:
+    barrier = Barrier(what="routes", aspects=("routes",), seconds=120.0)
+    passed = barrier.effect(at_rest(2).with_runtime_state(quiet={"routes": known, "flag": 10.0}))
+    assert passed.quiet_for("routes") == known + waited
+    assert passed.quiet_for("flag") == 10.0 + waited
 
 
 def test_targets_are_described_in_a_few_words() -> None:
