@@ -74,7 +74,10 @@ def test_gardener_deletes_the_routes_itself() -> None:
     found = plan(platform="gardener")
     assert [part.by for part in found.parts] == ["dualstack", "Gardener", "dualstack"]
     assert found.parts[1].point_of_no_return.startswith("the edit of ipFamilies")
-    assert [step.id for step in found.parts[2].steps] == ["gate-aliases-alone", "clear-overlap-flag"]
+    assert [step.id for step in found.parts[2].steps] == ["barrier-aliases", "gate-aliases-alone", "clear-overlap-flag"]
+    assert found.parts[2].seconds is not None
+    assert found.parts[2].seconds > 300  # another process than `prepare`, which observes the aliases anew
+    assert describe(found).endswith("\nNext: `dualstack prepare` begins with part 1.")
 
 
 def test_without_a_route_controller_nothing_is_left_to_the_other_side() -> None:

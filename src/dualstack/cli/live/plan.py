@@ -181,7 +181,7 @@ def _without_loss(
     """The parts of the order without loss, and why it ends before its goal, if it does."""
     done = (prepared(facts) and proven) or standing(facts) in ("cutting-over", "finishing", "finished")
     first = Forecast(steps=(), after=facts) if done else forecast(PREPARE, facts, settings)
-    after = replace(first.after, controller=STOPPED)
+    after = replace(first.after, controller=STOPPED, quiet={}, passed={})  # `finish` has not seen what `prepare` saw
     if identity.platform == "gardener":
         after = replace(after, routes=(), with_network_problem=frozenset())
     last = forecast(FINISH, after, Settings()) if not first.obstacles else Forecast(steps=(), after=after)

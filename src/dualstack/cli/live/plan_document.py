@@ -88,6 +88,8 @@ def describe(plan: Plan) -> str:
         lines += ["", *_disruption(plan.disruption)]
     for obstacle in plan.obstacles:
         lines += ["", *wrapped(obstacle, "STOPS HERE: ", "  ")]
+    if plan.parts and plan.parts[0].command and not plan.obstacles and not plan.blockers:
+        lines += ["", f"Next: `{plan.parts[0].command}` begins with part 1."]
     return "\n".join(lines)
 
 
