@@ -56,11 +56,14 @@ def with_json_object(text: str, member: str, changed: Any) -> str:
     start, end = _span_of(text, member)
     line = text[text.rfind("\n", 0, start) + 1 : start]
     content = msgspec.json.encode(changed)
-    if "\n" not in text[start:end]:
+    found = re.compile(r"(\r?\n)([ \t]*)").search(text, start, end)
+    if not found:
         return text[:start] + content.decode() + text[end:]
     margin = line[: len(line) - len(line.lstrip())]
-    lines = msgspec.json.format(content, indent=2).decode().splitlines()
-    return text[:start] + f"\n{margin}".join(lines) + text[end:]
+    step = found[2].removeprefix(margin) or "  "
+    lines = msgspec.json.format(content, indent=1).decode().splitlines()
+    indented = [step * (len(each) - len(each.lstrip(" "))) + each.lstrip(" ") for each in lines]
+    return text[:start] + f"{found[1]}{margin}".join(indented) + text[end:]
 
 
 def json_object(text: str, member: str) -> dict[str, Any]:

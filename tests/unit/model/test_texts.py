@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from dualstack.model.texts import with_yaml_value
+from dualstack.model.texts import json_object, with_json_object, with_yaml_value
 
 ONE, BOTH = "100.96.0.0/11", "100.96.0.0/11,2001:db8::/56"
 
@@ -71,3 +71,16 @@ REFUSED = {
 def test_p05_what_cannot_be_changed_alone_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         with_yaml_value(text, "clusterCIDR", BOTH)
+
+
+@pytest.mark.parametrize("step", ["  ", "    ", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_p05_an_object_in_json_is_replaced_in_the_layout_of_its_owner(step: str, newline: str) -> None:
+    lines = ["{", '>"mtu": __MTU__,', '>"ipam": {', '>>"type": "host-local",', '>>"subnet": "a"', ">}", "}", ""]
+    text = newline.join(line.replace(">", step) for line in lines)
+
+    changed = with_json_object(text, "ipam", {"type": "host-local", "ranges": [[{"subnet": "b"}]]})
+
+    assert json_object(changed, "ipam")["ranges"] == [[{"subnet": "b"}]]
+    assert f'{newline}{step * 2}"ranges": [{newline}{step * 3}[' in changed
+    assert with_json_object(changed, "ipam", {"type": "host-local", "subnet": "a"}) == text
