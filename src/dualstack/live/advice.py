@@ -31,11 +31,15 @@ STOP_ROUTES: dict[PlatformName, str] = {
 }
 """What stops the route controller, as a clause."""
 
+_ROUTES_AGAIN = (
+    "set --configure-cloud-routes=true, and the allocator that it had before, on every cloud-controller-manager"
+)
+
 
 def next_steps(
     identity: Identity, now: Standing, *, stopped: bool = False, subnet_dual_stack: bool, nodes: int, dual_stack: int
 ) -> tuple[str, ...]:
-    """What to do next, one sentence each. stopped: the route controller of a prepared cluster has stopped.
+    """What to do next, one sentence each. stopped: the route controller has stopped.
 
     subnet_dual_stack: of a shoot, whether Gardener has begun to migrate it. dual_stack: how many of the Nodes have a
     pod CIDR of each family.
@@ -44,6 +48,11 @@ def next_steps(
     match now:
         case "prepared" if stopped:
             return ("The route controller has stopped. Run `dualstack finish`.",)
+        case "routes" if stopped and not gardener:
+            return (
+                f"The route controller has stopped, so nodes that join get no route: {_ROUTES_AGAIN}.",
+                "Then run `dualstack verify`.",
+            )
         case "routes":
             return ("Run `dualstack preflight`, then `dualstack prepare`.",)
         case "preparing":

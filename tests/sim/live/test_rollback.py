@@ -37,6 +37,7 @@ def test_a_finished_cluster_goes_back_where_the_cloud_accepts_routes_in_the_rang
         assert world.routes() == before
         back = command(facts, "rollback")
         assert (back.status, back.result["standing"]) == (0, "routes"), back.err
+        assert "set --configure-cloud-routes=true" in back.result["nextSteps"][0]
         world.configure(configure_cloud_routes="true")
         world.pass_time(30.0)
         assert world.routes() == before

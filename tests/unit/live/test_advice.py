@@ -32,6 +32,15 @@ def test_other_clusters_have_no_such_reconcile() -> None:
     assert found[0].startswith("Set --configure-cloud-routes=false")
 
 
+def test_a_cluster_back_on_routes_needs_its_route_controller_again() -> None:
+    found = " ".join(steps("kubeadm", "routes", stopped=True))
+    assert "set --configure-cloud-routes=true" in found
+    assert "`dualstack verify`" in found
+    assert "prepare" not in found
+    for running in (steps("kubeadm", "routes"), steps("gardener", "routes", stopped=True)):
+        assert running == ("Run `dualstack preflight`, then `dualstack prepare`.",)
+
+
 def test_a_prepared_cluster_whose_route_controller_has_stopped_is_to_be_finished() -> None:
     found = steps("kubeadm", "prepared", stopped=True)
     assert found == ("The route controller has stopped. Run `dualstack finish`.",)

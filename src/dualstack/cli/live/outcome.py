@@ -52,8 +52,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
         return "\n".join([*lines, *bullets(self.next_steps)])
 
 
-async def print_outcome(change: Change, command: str, output: str, *, triggered: bool = False) -> None:
-    """Observe the cluster once more, and print the result. triggered: the Shoot was just edited."""
+async def print_outcome(
+    change: Change, command: str, output: str, *, triggered: bool = False, stopped: bool = False
+) -> None:
+    """Observe the cluster once more, and print the result. triggered: the Shoot was just edited. stopped: the route
+    controller has stopped."""
     facts, cluster = await change.cut_over().observe(), change.cluster
     now = standing(facts)
     outcome = Outcome(
@@ -67,7 +70,7 @@ async def print_outcome(change: Change, command: str, output: str, *, triggered:
         steps=tuple(each.step for each in change.progress.finished),
         seconds=round(cluster.clock.now() - change.progress.origin, 1),
         outage_seconds=round(change.progress.outage, 1),
-        next_steps=change.next_steps(facts, triggered=triggered),
+        next_steps=change.next_steps(facts, stopped=stopped, triggered=triggered),
         began_at=rfc3339(change.progress.origin),
         course=tuple(change.progress.finished),
         node_history=change.progress.history.nodes(),

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import Connected, connected
+from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.prepare import announce, begin, refuse_late
@@ -42,10 +43,11 @@ async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
         _refuse_gardeners(cluster, facts)
         _refuse_stage(to, facts)
         name = "prepare --undo" if undo else "rollback"
+        stopped = not await controller_of(cluster).running()
         remembered = facts.saved_routes or await change.record.notes()
         if not remembered and not forecast(way_back(to), facts, change.settings).steps:
             change.progress.say(f"Nothing to do: the cluster has {to.words}.")
-            await print_outcome(change, name, options.output)
+            await print_outcome(change, name, options.output, stopped=stopped)
             return
         announce(change, facts, way_back(to))
         for sentence in irreversible(facts):
@@ -66,7 +68,7 @@ async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
                 await change.record.clear()
 
         await change.run(work)
-        await print_outcome(change, name, options.output)
+        await print_outcome(change, name, options.output, stopped=stopped)
 
 
 def _advice(facts: CutoverFacts) -> str:
