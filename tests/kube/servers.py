@@ -103,7 +103,7 @@ async def _answer(session: aiohttp.ClientSession, request: Request, seen: Seen) 
 
 
 def _api_server(ranges: str) -> dict[str, Any]:
-    container = {"name": "kube-apiserver", "image": "k", "command": ["kube-apiserver", f"{FLAG}{ranges}"]}
+    container = {"name": "kube-apiserver", "image": "k", "command": ["kube-apiserver", f"--{FLAG}={ranges}"]}
     template = {"metadata": {"labels": {"role": "kube-apiserver"}}, "spec": {"containers": [container]}}
     selector = {"matchLabels": {"role": "kube-apiserver"}}
     return {"metadata": {"name": "kube-apiserver"}, "spec": {"selector": selector, "template": template}}
