@@ -103,5 +103,5 @@ ACCESS = (
     Request("access-rules-without-namespace", "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
             {"spec": {}}),
     Request("access-groups-without-user", "GET", "/api/v1/nodes/none", headers={"Impersonate-Group": "system:masters"}),
-    Request("access-of-nobody", "GET", "/api/v1/nodes/none", headers={"Authorization": "Bearer none"}),
+    Request("access-with-unknown-token", "GET", "/api/v1/nodes/none", headers={"Authorization": "Bearer none"}),
 )  # fmt: skip

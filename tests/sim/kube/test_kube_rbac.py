@@ -220,7 +220,7 @@ requests = st.builds(
 def test_rights_add_up_and_a_role_binding_grants_them_in_its_namespace_alone(
     given_rules: list[dict[str, Any]], request: Attributes
 ) -> None:
-    """A user may do what one of its rules allows, whatever the other rules; nobody else may, nor elsewhere."""
+    """A user may do what one of its rules allows, whatever the other rules; others may not, nor may it elsewhere."""
     bound = binding("RoleBinding", "ClusterRole/r", USER, namespace="a")
     objects = roles(role("ClusterRole", "r", *given_rules), bound)
     may = any(rule_allows(rule, request) for rule in given_rules)

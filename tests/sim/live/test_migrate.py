@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.sim.live.commands import Running, mutations, of_world, run
+from tests.sim.live.commands import mutations, of_world, run, started
 from tests.sim.rehearsal.command import EXAMPLE, served
 from tests.sim.world.client import PROBED, SPEED, Client
 from tests.support.trial_document import written
@@ -33,18 +33,6 @@ def kubeadm() -> Iterator[tuple[dict[str, Any], Client]]:
         yield facts, world
 
 
-@contextmanager
-def running(facts: dict[str, Any], *arguments: str) -> Iterator[Running]:
-    words = [sys.executable, "-m", "dualstack", "migrate", *of_world(facts), "--yes", *arguments]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield Running(process)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-
-
 def stop_routes(world: Client) -> None:
     world.configure(configure_cloud_routes="false", cidr_allocator_type="CloudAllocator")
 
@@ -53,13 +41,13 @@ def test_a_kubeadm_cluster_is_migrated_in_one_command_killed_twice_without_loss(
     """Given `migrate` that waits for the route controller, killed there and again once it deletes routes, when it runs
     again, then no route is left, the subnet is dual-stack, and no pair was interrupted."""
     with kubeadm() as (facts, world):
-        with running(facts, *PROBED) as first:
+        with started(facts, "migrate", *PROBED) as first:
             waits = first.until("Waiting for .*--configure-cloud-routes=true")
             assert "set --configure-cloud-routes=false" in waits
             first.process.kill()
         assert len(world.routes()) == 4
         stop_routes(world)
-        with running(facts, *PROBED) as second:
+        with started(facts, "migrate", *PROBED) as second:
             second.until("barrier-route-canary")
             second.process.send_signal(signal.SIGKILL)
         assert len(world.routes()) == 3
