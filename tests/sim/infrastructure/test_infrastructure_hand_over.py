@@ -12,6 +12,7 @@ import pytest
 from dualstack.gardener.model.infrastructure import InfrastructureState
 from dualstack.gardener.model.kinds import INFRASTRUCTURE
 from dualstack.gardener.model.names import PREPARE
+from dualstack.model.events import AnyEvent, StepStarted
 from dualstack.model.kinds import Kind, Manifest
 from tests.sim.infrastructure import upstream
 from tests.sim.infrastructure.end_state import assert_end_state
@@ -88,13 +89,13 @@ class WrittenBy(StoreKube):
 
     def __init__(self, made: Scene, manager: str) -> None:
         super().__init__(made.store)
-        self._manager = manager
+        self.manager = manager
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest | None:
         found = await super().get(kind, name, namespace)
         if found is not None and kind == INFRASTRUCTURE:
             fields: Manifest = {"f:status": {"f:lastOperation": {"f:lastUpdateTime": {}}}}
-            found["metadata"]["managedFields"] = [{"manager": self._manager, "fieldsV1": fields}]
+            found["metadata"]["managedFields"] = [{"manager": self.manager, "fieldsV1": fields}]
         return found
 
 
@@ -113,6 +114,38 @@ async def test_p23_a_cut_over_is_refused_while_provider_gcp_reconciles_the_same_
         assert made.mutations() == before
         assert made.creates_routes()
         assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+
+
+@pytest.mark.parametrize("step", each("add-range-canary", "add-aliases", "delete-route-canary"))
+async def test_p23_a_cut_over_stops_at_rest_once_provider_gcp_reconciles_the_same_object(step: str) -> None:
+    """Given a cut-over in `step`, when provider-gcp writes the Infrastructure too, then the cut-over stops before its
+    next step, without a node on trial and without loss, and goes on only when it is requested again."""
+    async with scene() as made:
+        made.trigger()
+        other = WrittenBy(made, "dualstack")
+
+        def listen(event: AnyEvent) -> None:
+            made.events.append(event)
+            if isinstance(event, StepStarted) and event.step == step:
+                other.manager = "gardener-extension-provider-gcp"
+
+        clusters = one_api_server(other)
+        stopped = await made.refusal(clusters=clusters, emit=listen)
+        assert "TwoControllers: gardener-extension-provider-gcp" in stopped
+        assert made.infrastructure()["status"]["lastError"]["codes"] == ["ERR_CONFIGURATION_PROBLEM"]
+        assert made.steps()[-1] == step or made.steps()[-2:] == [step, "remove-range-canary"], made.steps()
+        ranges = (await made.subnet()).get("secondaryIpRanges", ())
+        assert {each["rangeName"] for each in ranges} <= {"ipv4-pod-cidr"}
+        every = len(await made.node_routes()) == len(made.world.nodes)
+        assert made.controller_manager_is_ignored() is not every
+
+        other.manager, before = "dualstack", made.mutations()
+        assert "not tried again" in await made.refusal(clusters=clusters)
+        assert made.mutations() == before
+        made.retry()
+        await made.reconcile()
+        await assert_end_state(made)
+        assert made.lost() == 0.0
 
 
 @pytest.mark.parametrize("changes", [pytest.param(count, marks=pytest.mark.slow) for count in (1, 3, 5, 8)])

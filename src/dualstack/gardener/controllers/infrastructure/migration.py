@@ -111,7 +111,7 @@ class Migration:
         facts = await self.cut_over().observe()
         if facts.disproved:  # nodes may be unreachable, and nothing depends on what was shown not to work
             with self.reporter.phase("cut-over"):
-                await self._carry_out(choose("overlap"))
+                await self._carry_out(choose("overlap"), self._requested_back)
             return
         if facts.finished and await self._published():
             return
@@ -121,11 +121,7 @@ class Migration:
         findings = run_checks(replace(inventory, strategy=strategy))
         found = await self.record.read()
         if (other := other_controller(found)) is not None and not _rescues(facts):
-            raise InvalidInput(
-                f"TwoControllers: {other} reconciles this Infrastructure too; nothing was changed; set its chart value "
-                "disableControllers: [infrastructure], wait until its pods are replaced, then annotate the Shoot with "
-                "gardener.cloud/operation: retry"
-            )
+            raise await self._at_rest_beside(other, facts)
         annotations = found["metadata"].get("annotations") or {}
         machines, nodes = await self.clusters.machines_and_nodes(self.desired.ns)
         of_shoot = shoot_findings(self.shoot, annotations, facts, never_dual_stack(nodes, machines))
@@ -140,13 +136,38 @@ class Migration:
             await self._announce_strategy(choice, strategy, facts)
             await self.record.annotate(BEGUN_WITH, strategy.name)
             await self.record.annotate(FOLLOWED, "true")
-            await self._carry_out(strategy)
+            await self._carry_out(strategy, self._requested_back if _rescues(facts) else self._redirected)
 
-    async def _carry_out(self, strategy: Strategy) -> None:
+    async def _at_rest_beside(self, other: str, facts: CutoverFacts) -> InvalidInput:
+        """The error of a cut-over that must not go on beside another controller, with the cluster at rest. One that
+        has begun is not tried again without a reason."""
+        done = f"the cut-over rests at stage '{stage_of(facts).words}'" if facts.begun else "nothing was changed"
+        error = InvalidInput(
+            f"TwoControllers: {other} reconciles this Infrastructure too; {done}; set its chart value "
+            "disableControllers: [infrastructure], wait until its pods are replaced, then annotate the Shoot with "
+            "gardener.cloud/operation: retry"
+        )
+        if facts.begun:
+            with suppress(DualstackError):
+                await self.cut_over().interrupted()
+                if nothing_deleted(facts):
+                    await self._manager.restore()
+                await self._halt.set(error)
+                await self.events.announce("CutOverStopped", str(error), kind="Warning")
+        return error
+
+    async def _redirected(self) -> str | None:
+        """Why the cut-over must not take its next step: the way back is requested, or another controller writes the
+        same object, and `_forward` decides."""
+        if (other := other_controller(await self.record.read())) is not None:
+            return f"{other} reconciles this Infrastructure too"
+        return await self._requested_back()
+
+    async def _carry_out(self, strategy: Strategy, redirection: Redirection) -> None:
         """Run the cut-over, and keep what its error means for the next attempt."""
         try:
             soaked = await self._soaked()
-            await self._measured(lambda cut_over: cut_over.forward(strategy, self._requested_back), soaked=soaked)
+            await self._measured(lambda cut_over: cut_over.forward(strategy, redirection), soaked=soaked)
         except DirectionChanged:
             raise
         except DualstackError as error:
