@@ -22,6 +22,7 @@ from dualstack.cli.snapshot import snapshot
 from dualstack.cli.status import status
 from dualstack.cli.trial import trial
 from dualstack.cli.verify import verify
+from dualstack.cli.words import tell
 from dualstack.kube.interface import Unauthenticated
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, output_lost, protect
@@ -78,26 +79,26 @@ def main(name: str = "dualstack") -> None:
         status = 130
     except InvalidInput as error:
         for fault in error.faults:
-            click.echo(f"dualstack: {fault}", err=True)
+            tell(f"dualstack: {fault}")
         status = 2
     except Interrupted as error:
-        click.echo(f"dualstack: {error}", err=True)
+        tell(f"dualstack: {error}")
         status = 130
     except Unauthenticated as error:
-        click.echo(f"dualstack: Kubernetes API: {error}; log in again, or get a new kubeconfig", err=True)
+        tell(f"dualstack: Kubernetes API: {error}; log in again, or get a new kubeconfig")
         status = 1
     except DualstackError as error:
-        click.echo(f"dualstack: {error}", err=True)
+        tell(f"dualstack: {error}")
         status = 1
     except OutputLost as error:
-        click.echo(f"dualstack: {error}", err=True)
+        tell(f"dualstack: {error}")
         status = 3
     except RecursionError:
-        click.echo("dualstack: an input is nested too deeply to be read", err=True)
+        tell("dualstack: an input is nested too deeply to be read")
         status = 2
     except OSError as error:
         reason = output_lost(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-        click.echo(f"dualstack: {reason}", err=True)
+        tell(f"dualstack: {reason}")
         status = 3 if error.filename is None else 1
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import textwrap
 from collections.abc import Iterable
+
+import click
 
 from dualstack.model.events import (
     AnyEvent,
@@ -15,15 +19,30 @@ from dualstack.model.events import (
 )
 
 WIDTH = 80
-"""Columns of text output."""
+"""Columns of text results, and of messages on a terminal that does not tell its width."""
 
 
-def wrapped(text: str, first: str = "", further: str = "") -> list[str]:
-    """The text in lines of at most `WIDTH` columns where its words allow it, with the indents of the first and the
+def wrapped(text: str, first: str = "", further: str = "", width: int = WIDTH) -> list[str]:
+    """The text in lines of at most `width` columns where its words allow it, with the indents of the first and the
     other lines."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
     )
+
+
+def tell(message: str, before: str = "") -> None:
+    """Print progress or an error on standard error: each line of the message is one line, which a terminal gets in
+    lines of its width (docs/live-clusters.md#messages). before: what the message begins with, which indents its further
+    lines."""
+    if not sys.stderr.isatty():
+        click.echo(before + message, err=True)
+        return
+    width = os.get_terminal_size(sys.stderr.fileno()).columns or WIDTH
+    for line in message.split("\n"):
+        indent = " " * (len(before) + len(line) - len(line.lstrip()))
+        further = indent if before else f"{indent}  "
+        click.echo("\n".join(wrapped(line, before, further, width)), err=True)
+        before = " " * len(before)
 
 
 def bullets(sentences: Iterable[str]) -> list[str]:

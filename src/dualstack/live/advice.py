@@ -54,9 +54,10 @@ def next_steps(
                 "Then run `dualstack verify`.",
             )
         case "routes":
-            return ("Run `dualstack preflight`, then `dualstack prepare`.",)
+            image = " --prober-image IMAGE" if gardener else ""
+            return (f"Run `dualstack preflight`, then `dualstack prepare{image}`.",)
         case "preparing":
-            return ("Run `dualstack prepare` to continue, or `dualstack prepare --undo` to return to routes.",)
+            return ("Run the same `dualstack prepare` to continue, or `dualstack prepare --undo` to return to routes.",)
         case "prepared" if gardener and subnet_dual_stack:
             return (
                 f"Gardener migrates the Shoot. Routes are left: {MIGRATING}.",

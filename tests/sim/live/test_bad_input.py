@@ -120,6 +120,13 @@ def test_half_a_snapshot_is_refused_before_anything_starts(command: str, tmp_pat
     assert ended.output == ""
 
 
+def test_an_error_in_a_pipe_is_one_line() -> None:
+    outcome = dualstack("status", "--kubeconfig", missing := f"/{'folder/' * 20}kubeconfig")
+    assert outcome.status == 2
+    (line,) = outcome.err.splitlines()
+    assert missing in line
+
+
 def kubeconfig(folder: Path, user: str, server: str = "http://127.0.0.1:9") -> str:
     file = folder / "kubeconfig"
     file.write_text(

@@ -61,8 +61,7 @@ def test_a_trial_announces_itself_and_writes_its_document(tmp_path: Path) -> Non
         "VPC network dualstack-trial-",
     ):
         assert said in " ".join(outcome.err.split())
-    written = (outcome.err + outcome.out).replace(str(path), path.name)
-    assert max(map(len, written.splitlines())) <= 80
+    assert max(map(len, outcome.out.replace(str(path), path.name).splitlines())) <= 80
     assert load(path).knobs == {"overlap-flag": "hidden", "subnetwork-patch": "single"}
     assert "overlap-flag=hidden, subnetwork-patch=single" in outcome.out
 

@@ -37,8 +37,9 @@ def test_a_cluster_back_on_routes_needs_its_route_controller_again() -> None:
     assert "set --configure-cloud-routes=true" in found
     assert "`dualstack verify`" in found
     assert "prepare" not in found
-    for running in (steps("kubeadm", "routes"), steps("gardener", "routes", stopped=True)):
-        assert running == ("Run `dualstack preflight`, then `dualstack prepare`.",)
+    assert steps("kubeadm", "routes") == ("Run `dualstack preflight`, then `dualstack prepare`.",)
+    image = "Run `dualstack preflight`, then `dualstack prepare --prober-image IMAGE`."
+    assert steps("gardener", "routes", stopped=True) == (image,)
 
 
 def test_a_prepared_cluster_whose_route_controller_has_stopped_is_to_be_finished() -> None:

@@ -143,6 +143,7 @@ def test_without_a_process_the_time_is_that_of_the_next_command() -> None:
     assert 60 < rest < whole
     finishing = replace(PREPARED, routes=(), controller=STOPPED)
     assert (time_left(finishing, "finishing", Working(), 0.0, Settings()) or 0.0) > 0
+    assert (time_left(replace(PREPARED, controller=STOPPED), "prepared", Working(), 0.0, Settings()) or 0.0) > 0
 
 
 @pytest.mark.parametrize("stuck", ["routes", "preparing", "cutting-over", "finishing"])
@@ -174,4 +175,6 @@ def test_the_words_name_the_step_the_reason_and_the_first_node() -> None:
     assert status(next_steps=("Run it.",)).waiting_words() == "preparing: Run it."
     text = status(nodes=(node,), time_left=65.0, works="me").describe()
     assert "  node n1: route; waits for its alias" in text
-    assert "  time left         about 1 min 05 s" in text
+    assert "  time left         about 1 min 05 s\n" in text
+    both = status(time_left=65.0, time_left_with_decoys=125.0).describe()
+    assert "  time left         about 1 min 05 s, or 2 min 05 s with --prober-image" in both

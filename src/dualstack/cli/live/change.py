@@ -16,7 +16,7 @@ import msgspec
 from dualstack.cli.live.connect import Connected
 from dualstack.cli.live.measured import GateWatch
 from dualstack.cli.node_history import History, NodeWay
-from dualstack.cli.words import announced, duration, wrapped
+from dualstack.cli.words import announced, duration, tell
 from dualstack.clock import Clock
 from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
@@ -81,15 +81,9 @@ class Progress:
             self.origin, self.history = now, History()
 
     def say(self, sentence: str, before: str = "") -> None:
-        """Print a sentence on standard error, in lines that fit where that is a terminal. before: what it begins with,
-        which indents its further lines."""
-        if self.quiet:
-            return
-        if sys.stderr.isatty() and "\n" not in sentence:
-            sentence = "\n".join(wrapped(sentence, before, " " * len(before)))
-        else:
-            sentence = before + sentence
-        click.echo(sentence, err=True)
+        """Print a sentence on standard error, as `tell` does."""
+        if not self.quiet:
+            tell(sentence, before)
 
     def event(self, event: AnyEvent) -> None:
         """Take an event of the run."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from dualstack.cli.live.change import Change, confirm
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.options import ChangeOptions
 from dualstack.cli.live.outcome import print_outcome
-from dualstack.cli.live.prepare import begin
+from dualstack.cli.live.prepare import announce, begin
 from dualstack.cli.live.waiting import await_ready
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.advice import MIGRATING, STOP_ROUTES
+from dualstack.live.identify import PlatformName
 from dualstack.live.record import PROVEN
 from dualstack.live.route_controller import CloudControllerManagerPods, GardenerRoutes, RouteController
 from dualstack.live.state import standing
 from dualstack.model.errors import ComputeError, GateFailed, InvalidInput, KubeError
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.facts import ControllerFacts, CutoverFacts
 from dualstack.plan.gates import ALONE, problems
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.finish import FINISH
+
+STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
 
 
 def run_finish(options: ChangeOptions, *, wait: bool) -> None:
@@ -33,6 +37,7 @@ async def _finish(options: ChangeOptions, *, wait: bool) -> None:
         change, facts = await begin(cluster, options, controller, Settings())
         _refuse(facts)
         if standing(facts) != "finished":
+            announce(change, as_finish_begins(cluster.identity.platform, facts), FINISH)
             confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:
@@ -66,6 +71,14 @@ def _refuse(facts: CutoverFacts) -> None:
     if missing and facts.live_routes:
         more = f" and of {len(missing) - 1} more" if len(missing) > 1 else ""
         raise InvalidInput(f"the pod CIDR of node {missing[0]}{more} has no alias; run `dualstack prepare` first")
+
+
+def as_finish_begins(platform: PlatformName, facts: CutoverFacts) -> CutoverFacts:
+    """The facts once the route controller has stopped, which `finish` awaits; that of Gardener deletes the routes."""
+    stopped = replace(facts, controller=STOPPED, quiet={}, passed={})
+    if platform == "gardener":
+        return replace(stopped, routes=(), with_network_problem=frozenset())
+    return stopped
 
 
 async def _not_ready(change: Change, controller: RouteController) -> str:

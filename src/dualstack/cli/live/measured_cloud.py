@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from dualstack.cli.words import wrapped
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.assumptions import contradictions
 from dualstack.trial.measurements import Measurements, read_measurements
@@ -27,7 +26,7 @@ def contradicted(measured: Measurements | None, strategy: str, *, gardener: bool
 def say_risks(measured: Measurements | None, say: Callable[[str], None]) -> None:
     """Name what no strategy avoids in the measured cloud, before the user confirms."""
     for risk in measured.risks if measured is not None else ():
-        say("\n".join(wrapped(f"{risk[0].upper()}{risk[1:]}.")))
+        say(f"{risk[0].upper()}{risk[1:]}.")
 
 
 def refuse_contradicted(measured: Measurements | None, strategy: str, *, gardener: bool = False) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected, connected
-from dualstack.cli.live.finish import controller_of
+from dualstack.cli.live.finish import STOPPED, as_finish_begins, controller_of
 from dualstack.cli.live.inspect import inspect
 from dualstack.cli.live.measured_cloud import contradicted, measurements_of
 from dualstack.cli.live.options import Target
@@ -30,7 +30,7 @@ from dualstack.model.kinds import CONFIG_MAP, DISRUPTION_BUDGET, Manifest
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.plan.assumptions import open_questions
 from dualstack.plan.costs import outage
-from dualstack.plan.facts import ControllerFacts, CutoverFacts
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import Forecast, forecast
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies.compressed import COMPRESSED
@@ -47,7 +47,6 @@ _NO_ROUTES = (
 """The point of no return outside of Gardener (docs/reference/cut-over.md#k1)."""
 CHECKED = ("dualstack prepare", "dualstack migrate --strategy compressed")
 """The commands of parts that begin with the preflight."""
-STOPPED = ControllerFacts(replicas=0, pods=0, ignored=True)
 
 
 class PlanIncomplete(DualstackError):
@@ -181,9 +180,7 @@ def _without_loss(
     """The parts of the order without loss, and why it ends before its goal, if it does."""
     done = (prepared(facts) and proven) or standing(facts) in ("cutting-over", "finishing", "finished")
     first = Forecast(steps=(), after=facts) if done else forecast(PREPARE, facts, settings)
-    after = replace(first.after, controller=STOPPED, quiet={}, passed={})  # `finish` has not seen what `prepare` saw
-    if identity.platform == "gardener":
-        after = replace(after, routes=(), with_network_problem=frozenset())
+    after = as_finish_begins(identity.platform, first.after)  # it has not seen what `prepare` saw
     last = forecast(FINISH, after, Settings()) if not first.obstacles else Forecast(steps=(), after=after)
     parts = [_part("dualstack prepare", first, "`dualstack prepare --undo`, after every step")] if first.steps else []
     if routes_created and not first.obstacles:

@@ -19,7 +19,7 @@ from dualstack.cli.live.outcome import print_outcome
 from dualstack.cli.live.plan_document import refuse_moved
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.trigger import Trigger, trigger_of
-from dualstack.cli.words import bullets, duration, wrapped
+from dualstack.cli.words import duration
 from dualstack.cutover.actuator import Redirection
 from dualstack.cutover.interface import DirectionChanged
 from dualstack.live.record import PROVEN
@@ -182,16 +182,14 @@ async def check(
     if blockers and not rescue:
         error = PreflightFailed(blockers)
         found = f"{len(blockers)} blocker{'s' if len(blockers) > 1 else ''}"
-        error.args = (
-            "\n".join([f"nothing was changed: the preflight found {found}", *bullets(map(_describe, blockers))]),
-        )
+        error.args = ("\n  - ".join([f"nothing was changed: the preflight found {found}", *map(_describe, blockers)]),)
         raise error
     problems = [finding for finding in findings if finding.status in ("problem", "unknown")]
     for finding in problems:
         if finding.severity != "note":
-            change.progress.say("\n".join(wrapped(f"{finding.severity}: {_describe(finding)}", further="  ")))
+            change.progress.say(f"{finding.severity}: {_describe(finding)}")
     if notes := ", ".join(dict.fromkeys(finding.id for finding in problems if finding.severity == "note")):
-        change.progress.say("\n".join(wrapped(f"notes, which `dualstack preflight` shows: {notes}", further="  ")))
+        change.progress.say(f"notes, which `dualstack preflight` shows: {notes}")
     return inventory
 
 
@@ -206,4 +204,4 @@ def announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
     seconds = estimate(strategy, facts, change.settings)
     change.progress.say(ClusterName.of(change.cluster).describe())
     change.progress.say(f"{len(facts.pod_cidr_of)} nodes, {len(facts.routes)} routes; about {duration(seconds)}.")
-    change.progress.say("\n".join(wrapped(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.", further="  ")))
+    change.progress.say(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.")

@@ -9,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
-
 from dualstack.cli.live.connect import Connected, connected
 from dualstack.cli.live.inspect import inspect, observed
 from dualstack.cli.live.options import Target
+from dualstack.cli.words import tell
 from dualstack.clock import rfc3339
 from dualstack.gce.resources import first_interface
 from dualstack.kube.interface import NotFound
@@ -42,9 +41,9 @@ def run_snapshot(target: Target, *, output: Path | None, files: Sequence[Path], 
         objects = sum(map(len, taken.kubernetes.values()))
         failed = {call: each for call, each in taken.refusals.items() if not _absent(call, each)}
         refused = f"; {len(failed)} reads were refused" if failed else ""
-        click.echo(f"{len(taken.compute)} resources and {objects} objects{refused}.", err=True)
+        tell(f"{len(taken.compute)} resources and {objects} objects{refused}.")
         for call, refusal in failed.items():
-            click.echo(f"  {call}: {refusal.message}", err=True)
+            tell(f"  {call}: {refusal.message}")
 
 
 def _absent(call: str, refusal: Refusal) -> bool:

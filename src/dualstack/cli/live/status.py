@@ -44,7 +44,8 @@ class Waiting:
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Where the cut-over of a cluster stands. works: the process that changes it now; empty without one. step, awaits:
-    what it reports. time_left: expected seconds until that process ends, or that the next command needs.
+    what it reports. time_left: expected seconds until that process ends, or that the next command needs;
+    time_left_with_decoys: if that is a `prepare` with a decoy check.
     """
 
     schema: str
@@ -61,6 +62,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     step: str = ""
     awaits: str = ""
     time_left: float | None = None
+    time_left_with_decoys: float | None = None
     nodes: tuple[NodeState, ...] = ()
     next_steps: tuple[str, ...] = ()
 
@@ -81,6 +83,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
         controller = self.route_controller if self.standing in ("prepared", "cutting-over") else ()
         flag = "set" if self.overlap_flag else "not set"
         pod_range = "present" if self.pod_range else "absent"
+        decoys = self.time_left_with_decoys
+        checked = f", or {duration(decoys)} with --prober-image" if decoys else ""
         rows = [
             ("cut-over", f"{self.standing} ({MEANING[self.standing]})"),
             ("nodes", f"{len(self.nodes)}: {by_path}; {dual_stack} dual-stack"),
@@ -90,7 +94,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
             *([("works now", self.works)] if self.works else []),
             *([("step", self.step)] if self.step else []),
             *([("waits for", self.awaits)] if self.awaits else []),
-            *([("time left", f"about {duration(self.time_left)}")] if self.time_left else []),
+            *([("time left", f"about {duration(self.time_left)}{checked}")] if self.time_left else []),
             *([("UNREACHABLE", ", ".join(self.unreachable[:3]))] if self.unreachable else []),
         ]
         lines = [self.cluster.describe()]
@@ -185,6 +189,9 @@ async def read_status(cluster: Connected) -> Status:
     facts = await change.cut_over().observe()
     now, works = standing(facts), await working(cluster.kube)
     running = tuple(await controller.running())
+    without, decoys = (
+        time_left(facts, now, works, cluster.clock.now(), settings_for(cluster, image)) for image in ("", "any")
+    )
     return Status(
         schema="dualstack.status/v1",
         cluster=ClusterName.of(cluster),
@@ -199,7 +206,8 @@ async def read_status(cluster: Connected) -> Status:
         works=works.words,
         step=works.report.step,
         awaits=works.report.awaits,
-        time_left=time_left(facts, now, works, cluster.clock.now(), settings_for(cluster)),
+        time_left=without,
+        time_left_with_decoys=decoys if decoys != without else None,
         nodes=node_states(facts, change.progress.dual_stack),
         next_steps=change.next_steps(facts, stopped=not running),
     )
@@ -212,7 +220,7 @@ def time_left(facts: CutoverFacts, now: Standing, works: Working, at: float, set
     match now:
         case "routes" | "preparing":
             return estimate(PREPARE, replace(facts, controller=KEPT), settings)
-        case "cutting-over" | "finishing" if facts.controller.gone:
+        case "prepared" | "cutting-over" | "finishing" if facts.controller.gone:
             return estimate(FINISH, facts, Settings())
         case _:
             return None

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from dualstack.cli.live.change import confirm
 from dualstack.cli.live.connect import credentials_of
 from dualstack.cli.live.options import Target
-from dualstack.cli.words import wrapped
+from dualstack.cli.words import tell, wrapped
 from dualstack.clock import Clock
 from dualstack.model.errors import DualstackError, Interrupted, InvalidInput
 from dualstack.streams import OutputLost, print_out, write_result
@@ -48,7 +46,7 @@ class _Project:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            click.echo(paragraph(text), err=True)
+            tell(text)
 
 
 def run_trial(
@@ -95,7 +93,7 @@ def run_trial(
                 longest=max_minutes,
                 lifetime=max_minutes + RESERVE / 60,
             ):
-                click.echo(paragraph(text), err=True)
+                tell(text)
             confirm("Begin?", yes=yes)
             run = Run(compute, clock, region, zones, experiments, max_minutes * 60, project.say)
             return await _interruptible(run, project.say)
@@ -160,13 +158,13 @@ async def _clean_up(project: _Project, *, yes: bool) -> None:
         stays = (
             f"VPC network {name} has the name of a trial's network but was not created by a trial; it is not removed."
         )
-        click.echo(paragraph(stays), err=True)
+        tell(stays)
     ours = [trial for trial in found if not trial.foreign]
     if not ours:
         print_out("No resources of a trial are left.")
         return
     for trial in ours:
-        click.echo(f"{trial.owner.network}, created {trial.created}", err=True)
+        tell(f"{trial.owner.network}, created {trial.created}")
     confirm("Remove everything of these trials? None of them may be running.", yes=yes)
     left: list[str] = []
     for trial in ours:

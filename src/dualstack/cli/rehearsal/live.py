@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import click
 import msgspec
 
 from dualstack.cli.live.outcome import Outcome
@@ -26,7 +25,7 @@ from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world
 from dualstack.cli.rehearsal.result import traffic_since
 from dualstack.cli.rehearsal.world import WorldAddress
-from dualstack.cli.words import bullets, duration, wrapped
+from dualstack.cli.words import bullets, duration, tell, wrapped
 from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
 from dualstack.kube.apply import edit
@@ -57,7 +56,7 @@ class LiveOptions:
     def say(self, sentence: str) -> None:
         """Show progress."""
         if not self.quiet:
-            click.echo(sentence, err=True)
+            tell(sentence)
 
 
 class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -106,7 +105,7 @@ def run_live(options: LiveOptions) -> int:
         if result is not None and result.result == "succeeded":
             shutil.rmtree(folder, ignore_errors=True)
         else:
-            click.echo(f"The logs are in {folder}", err=True)
+            tell(f"The logs are in {folder}")
     print_result(result, result.describe(), options.output)
     return 0 if result.result == "succeeded" else 1
 

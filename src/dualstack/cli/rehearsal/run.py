@@ -6,8 +6,6 @@ import asyncio
 import shutil
 from dataclasses import replace
 
-import click
-
 from dualstack.cli.live.result import print_result
 from dualstack.cli.rehearsal.display import make_display
 from dualstack.cli.rehearsal.options import Options, checked, new_folder
@@ -15,6 +13,7 @@ from dualstack.cli.rehearsal.rehearsal import Rehearsal
 from dualstack.cli.rehearsal.result import Ending
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.shoot_file import read_text
+from dualstack.cli.words import tell
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.streams import OutputLost
 from dualstack_sim.rules.profiles import choose
@@ -35,7 +34,7 @@ def run(options: Options) -> int:
             try:
                 print_result(ending, "", options.output)
             except OutputLost as error:
-                click.echo(f"dualstack: {error}", err=True)
+                tell(f"dualstack: {error}")
 
     try:
         return _run(options)
@@ -47,7 +46,7 @@ def run(options: Options) -> int:
         raise
     except (KeyboardInterrupt, asyncio.CancelledError):
         reason = "interrupted; all processes of the rehearsal have been stopped"
-        click.echo(f"dualstack: {reason}", err=True)
+        tell(f"dualstack: {reason}")
         end(Ending(result="interrupted", reason=reason))
         return 130
 
@@ -72,7 +71,7 @@ def _run(options: Options) -> int:
     finally:
         display.close()
         if keep:
-            click.echo(logs, err=True)
+            tell(logs)
         else:
             shutil.rmtree(folder, ignore_errors=True)
     print_result(result, summarise(result), options.output)
