@@ -6,9 +6,8 @@ docs/decisions/0013-patches-of-named-fields.md
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,31 +16,23 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, Subnet
-from dualstack.gardener.model.networks import kubelet_dns, networks
-from dualstack.gardener.model.shoot import ShootView
+from dualstack.gardener.model.networks import networks
 from dualstack.gardener.render import (
-    control_plane,
-    coredns,
-    kube_apiserver,
     kube_controller_manager,
     kube_proxy,
-    kubelet,
-    machine_class,
     managed_resource,
 )
-from dualstack.gardener.render.cni import calico, cilium
+from dualstack.gardener.render.cni import calico
 from dualstack.kube.apply import merge_patch
 from dualstack.model.kinds import Manifest
-from dualstack.model.parts import Part, identity, rendered
+from dualstack.model.parts import rendered
 from dualstack.model.workloads import environment_of, flag_values
 from tests.support.changed_paths import changed_paths, may_change
+from tests.support.components import COMPONENTS, edited_by, stages_of, view_in
 from tests.support.manifests import objects_of
 from tests.unit.model import golden
 
 Junk = list[tuple[int, str, Any]]
-Parts = Callable[[ShootView], list[Part]]
-
 _WORDS = st.text("abcdefghij-", min_size=1, max_size=8)
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(0, 9) | _WORDS,
@@ -51,44 +42,9 @@ _VALUES = st.recursive(
 _JUNK = st.lists(st.tuples(st.integers(0, 999), _WORDS.map("x-{}".format), _VALUES), max_size=6)
 """Foreign fields: which of the object's mappings gets one, its name, its value."""
 
-_FORWARD = ("P0", "P1", "P2", "P3", "P4", "P5")
-
-
-def _status(view: ShootView) -> InfrastructureStatus:
-    families = ("IPv4", "IPv6") if view.dual_stack_infrastructure else ("IPv4",)
-    subnets = (Subnet(name="shoot--foo--bar-nodes", purpose="nodes"),)
-    return InfrastructureStatus(networks=NetworkStatus(subnets=subnets, ipfamilies=families))
-
-
-def _back(cni: str) -> ShootView:
-    shoot = golden.shoot_in("P5", cni=cni)
-    shoot["spec"]["networking"]["ipFamilies"] = ["IPv4"]
-    shoot["status"]["constraints"] = [{"type": "DualStackNodesMigrationReady", "status": "True"}]
-    return ShootView.of(shoot)
-
-
-def _machines(view: ShootView) -> list[Part]:
-    return [machine_class.machine_class(view, _status(view), view.pools[0], view.pools[0].parts[0])]
-
-
-COMPONENTS: dict[str, Parts] = {
-    "kube-apiserver": lambda view: [kube_apiserver.deployment(view, networks(view))],
-    "kube-controller-manager": lambda view: [kube_controller_manager.deployment(view, networks(view))],
-    "control plane": lambda view: control_plane.objects(view, _status(view), "proj-1"),
-    "kube-proxy": lambda view: kube_proxy.objects(view, networks(view)),
-    "calico": lambda view: calico.objects(view, networks(view)),
-    "cilium": lambda view: cilium.objects(view, networks(view)),
-    "coredns": lambda view: coredns.objects(view, networks(view), restarted_at=_restart(view)),
-    "kubelet": lambda view: [kubelet.operating_system_config(view, view.pools[0], kubelet_dns(view, networks(view)))],
-    "machine class": _machines,
-}
 
 STAYS_AFTER_THE_WAY_BACK = {"control plane", "machine class", "coredns"}
 """Pods keep their aliases and the restart annotation its value; everything else is as it was, to the byte."""
-
-
-def _restart(view: ShootView) -> str | None:
-    return "2026-01-01T00:00:00Z" if view.dual_stack_infrastructure else None
 
 
 def _mappings(value: Any) -> Iterator[dict[str, Any]]:
@@ -121,57 +77,35 @@ def _is_data(mapping: dict[str, Any], item: Manifest) -> bool:
     return mapping is item.get("data")
 
 
-def _views(component: str) -> list[ShootView]:
-    cni = "cilium" if component == "cilium" else "calico"
-    return [*(golden.view_in(phase, cni=cni) for phase in _FORWARD), _back(cni)]
-
-
-@cache
-def _stages(component: str) -> list[list[Part]]:
-    """The parts of a component in each phase of a migration and of the way back."""
-    return [COMPONENTS[component](view) for view in _views(component)]
-
-
-@cache
-def _view(phase: str) -> ShootView:
-    return _back("calico") if phase == "back" else golden.view_in(phase)
-
-
-def _edited(parts: list[Part], live: Manifest) -> Manifest:
-    """The live object after its part's edit; an object that no part changes stays."""
-    found = [part for part in parts if part.identity == identity(live)]
-    return found[0].edit(live) if found else live
-
-
 @pytest.mark.parametrize("component", COMPONENTS)
 @settings(max_examples=20, deadline=None)
 @given(junk=_JUNK)
 def test_p05_only_the_fields_of_a_migration_change(component: str, junk: Junk) -> None:
-    stages = _stages(component)
+    stages = stages_of(component)
     for item in rendered(stages[0]):
         start = live = _with(junk, item)
         allowed = may_change(item["kind"], item["metadata"]["name"])
         for parts in stages:
             untouched = deepcopy(live)
-            changed = _edited(parts, live)
+            changed = edited_by(parts, live)
             assert live == untouched, "an edit is pure"
-            assert _edited(parts, changed) == changed, "a second edit changes nothing"
+            assert edited_by(parts, changed) == changed, "a second edit changes nothing"
             assert changed_paths(start, changed) <= allowed
             live = changed
         if component not in STAYS_AFTER_THE_WAY_BACK:
             assert live == start
-        assert _edited(stages[0], start) == start, "nothing changes before the migration"
+        assert edited_by(stages[0], start) == start, "nothing changes before the migration"
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_p05_every_path_that_may_change_does(component: str) -> None:
     """Otherwise the list would hide faults."""
-    stages = _stages(component)
+    stages = stages_of(component)
     for item in rendered(stages[0]):
         changed: set[str] = set()
         live = item
         for parts in stages:
-            after = _edited(parts, live)
+            after = edited_by(parts, live)
             changed |= changed_paths(live, after)
             live = after
         assert changed == may_change(item["kind"], item["metadata"]["name"])
@@ -188,8 +122,8 @@ def _words(container: dict[str, Any]) -> list[str]:
     foreign=st.lists(_WORDS.map("--x-{}=1".format), max_size=3, unique=True),
 )
 def test_p05_flags_are_changed_where_they_stand(where: str, split: bool, foreign: list[str]) -> None:
-    dual = _view("P2")
-    item = deepcopy(kube_controller_manager.deployment(_view("P0"), networks(_view("P0"))).new)
+    dual = view_in("P2")
+    item = deepcopy(kube_controller_manager.deployment(view_in("P0"), networks(view_in("P0"))).new)
     container = item["spec"]["template"]["spec"]["containers"][0]
     program, *flags = container["command"]
     flags = [word for flag in flags for word in (flag.split("=", 1) if split and "cidr=" in flag else [flag])]
@@ -213,7 +147,7 @@ def test_p05_flags_are_changed_where_they_stand(where: str, split: bool, foreign
     words = _words(changed["spec"]["template"]["spec"]["containers"][0])
     assert words[0] == program
     assert [word for word in words if word.startswith("--x-")] == foreign
-    back = _view("back")
+    back = view_in("back")
     restored = kube_controller_manager.deployment(back, networks(back)).edit(changed)
     assert flag_values(restored, *known) == before
 
@@ -237,7 +171,7 @@ def test_p05_the_text_of_a_configuration_changes_in_one_line(mode: str, lines: l
     )
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kube-proxy-config"}}
     live: Manifest = {**item, "data": {"config.yaml": text, "other": "kept"}}
-    dual, back = _view("P2"), _view("back")
+    dual, back = view_in("P2"), view_in("back")
 
     changed = kube_proxy.objects(dual, networks(dual))[0].edit(live)
 
@@ -268,7 +202,7 @@ def test_p05_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) 
 }""".replace("MTU", mtu).replace("TAIL", f"{tail}," if tail else "")
     item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "calico-config"}}
     live: Manifest = {**item, "data": {"calico_backend": "none", "cni_network_config": text, "typha": "x"}}
-    dual = _view("P2")
+    dual = view_in("P2")
 
     changed = calico.objects(dual, networks(dual))[0].edit(live)
 
@@ -283,7 +217,7 @@ def test_p05_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) 
 @settings(max_examples=20, deadline=None)
 @given(junk=_JUNK, together=st.booleans(), comment=st.sampled_from(["", "# by a chart\n"]))
 def test_p05_other_manifests_in_the_secret_stay_as_they_are_written(junk: Junk, together: bool, comment: str) -> None:
-    view, dual = _view("P0"), _view("P2")
+    view, dual = view_in("P0"), view_in("P2")
     foreign = f"{comment}kind: Deployment\napiVersion: apps/v1\nmetadata: {{name: csi-driver}}\nspec: {{x: '1'}}\n"
     texts = [yaml.safe_dump(_with(junk, item)) for item in rendered(kube_proxy.objects(view, networks(view)))]
     if together:
@@ -302,7 +236,7 @@ def test_p05_other_manifests_in_the_secret_stay_as_they_are_written(junk: Junk, 
     assert sum(text.count(foreign) for text in after.values()) == 1
     assert changed != secret
     assert managed_resource.edited(resource, [changed], kube_proxy.objects(dual, networks(dual))) == [changed]
-    back = _view("back")
+    back = view_in("back")
     (restored,) = managed_resource.edited(resource, [changed], kube_proxy.objects(back, networks(back)))
     for data in (restored["data"], secret["data"]):
         del data["binary"]
@@ -353,9 +287,9 @@ _ABSENT = st.none()
 def _through(component: str, live: Manifest) -> list[Manifest]:
     """The object in each phase of a migration and of the way back."""
     found = []
-    for parts in _stages(component):
-        live = _edited(parts, live)
-        assert _edited(parts, live) == live
+    for parts in stages_of(component):
+        live = edited_by(parts, live)
+        assert edited_by(parts, live) == live
         found.append(live)
     return found
 
@@ -363,7 +297,7 @@ def _through(component: str, live: Manifest) -> list[Manifest]:
 @settings(max_examples=20, deadline=None)
 @given(before=st.fixed_dictionaries({name: st.just(value) | _ABSENT for name, value in _CALICO_BEFORE.items()}))
 def test_p05_ipv6_variables_of_other_owners_come_back_with_the_way_back(before: dict[str, str | None]) -> None:
-    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[1].new)
+    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[1].new)
     container = live["spec"]["template"]["spec"]["containers"][0]
     kept = [entry for entry in container["env"] if entry["name"] not in before]
     container["env"] = [*({"name": name, "value": value} for name, value in before.items() if value), *kept]
@@ -383,7 +317,7 @@ def test_p05_ipv6_variables_of_other_owners_come_back_with_the_way_back(before: 
 @settings(max_examples=20, deadline=None)
 @given(before=st.fixed_dictionaries({name: st.just(value) | _ABSENT for name, value in _CILIUM_BEFORE.items()}))
 def test_p05_ipv6_settings_of_cilium_come_back_with_the_way_back(before: dict[str, str | None]) -> None:
-    live = deepcopy(_stages("cilium")[0][0].new)
+    live = deepcopy(stages_of("cilium")[0][0].new)
     live["data"] = {key: value for key, value in {**live["data"], **before}.items() if value is not None}
 
     *forward, back = _through("cilium", live)
@@ -403,7 +337,7 @@ def test_p05_ipv6_settings_of_cilium_come_back_with_the_way_back(before: dict[st
     ],
 )
 def test_p05_the_ipam_plugin_of_another_owner_comes_back_with_the_way_back(ipam: dict[str, Any]) -> None:
-    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[0].new)
+    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[0].new)
     live["data"]["cni_network_config"] = msgspec.json.encode({"plugins": [{"type": "calico", "ipam": ipam}]}).decode()
 
     *forward, back = _through("calico", live)
@@ -428,7 +362,7 @@ def test_p05_the_ipam_plugin_of_another_owner_comes_back_with_the_way_back(ipam:
     ],
 )
 def test_p05_null_and_missing_fields_of_the_dns_service_stay(spec: dict[str, Any]) -> None:
-    live = {**_stages("coredns")[0][2].new, "spec": spec}
+    live = {**stages_of("coredns")[0][2].new, "spec": spec}
 
     *forward, back = _through("coredns", live)
 
@@ -439,7 +373,7 @@ def test_p05_null_and_missing_fields_of_the_dns_service_stay(spec: dict[str, Any
 
 
 def test_p05_a_null_in_the_ipam_plugin_is_like_no_value() -> None:
-    live = deepcopy(calico.objects(_view("P0"), networks(_view("P0")))[0].new)
+    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[0].new)
     ipam = {"type": "host-local", "subnet": "usePodCidr", "ranges": None, "dataDir": None}
     live["data"]["cni_network_config"] = msgspec.json.encode({"ipam": ipam}).decode()
 

@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from dualstack.model.errors import InvalidInput
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
+
+Value = TypeVar("Value")
+_TYPES: dict[type, str] = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a text",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
 
 Edit = Callable[[Manifest], Manifest]
 """Takes an object and returns it with the fields of a migration set. The argument stays as it is, and a second call
@@ -74,5 +86,54 @@ def identity(item: Manifest) -> tuple[str, str, str, str]:
 
 def name_of(item: Manifest) -> str:
     """Kind, namespace and name, for messages: `Deployment shoot--foo--bar/kube-apiserver`."""
-    metadata = item["metadata"]
-    return f"{item['kind']} {'/'.join(filter(None, (metadata.get('namespace'), metadata['name'])))}"
+    words = (dig(item, "metadata", key) for key in ("namespace", "name"))
+    return f"{item.get('kind', 'object')} {'/'.join(str(word) for word in words if word)}"
+
+
+def value_at(item: Manifest, expected: type[Value], *path: str | int) -> Value:
+    """The value at `path`, of keys and of indexes in lists; an empty one where a key is missing or null.
+
+    UnknownShape, with the path, when it or a value on the way to it has another type.
+    """
+    value: Any = item
+    for depth, key in enumerate(path):
+        kind: type = list if isinstance(key, int) else dict
+        container: Any = _typed(item, kind, value, path[:depth])
+        value = container[key] if isinstance(key, int) else container.get(key)
+    return _typed(item, expected, value, path)
+
+
+def mappings_at(item: Manifest, *path: str | int) -> list[Manifest]:
+    """The list of mappings at `path`, as `value_at`."""
+    return [value_at(item, dict, *path, index) for index in range(len(value_at(item, list, *path)))]
+
+
+def texts_at(item: Manifest, *path: str | int) -> list[str]:
+    """The list of texts at `path`, as `value_at`."""
+    return [value_at(item, str, *path, index) for index in range(len(value_at(item, list, *path)))]
+
+
+def with_value(item: Manifest, value: Any, *path: str | int) -> Manifest:
+    """The object with another value at `path`; errors as `value_at`."""
+    value_at(item, list if isinstance(path[-1], int) else dict, *path[:-1])
+    result: Manifest = _with_value(item, value, path)
+    return result
+
+
+def _with_value(place: Any, value: Any, path: tuple[str | int, ...]) -> Any:
+    if not path:
+        return value
+    key = path[0]
+    if isinstance(key, int):
+        return [*place[:key], _with_value(place[key], value, path[1:]), *place[key + 1 :]]
+    return {**(place or {}), key: _with_value((place or {}).get(key), value, path[1:])}
+
+
+def _typed(item: Manifest, expected: type[Value], value: Any, path: tuple[str | int, ...]) -> Value:
+    if value is None and not (path and isinstance(path[-1], int)):
+        return expected()
+    if isinstance(value, expected):
+        return value
+    where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+    found = _TYPES.get(type(value), type(value).__name__)
+    raise UnknownShape(item, f"{where} is {found} where {_TYPES[expected]} is expected")

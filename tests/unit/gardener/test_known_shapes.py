@@ -83,10 +83,13 @@ def _vxlan(item: Manifest) -> None:
     item["spec"]["vxlanMode"] = "Always"
 
 
-def _first_class(migration: Migration) -> None:
-    (found,) = migration.world.store.list(gardener_kinds.MACHINE_CLASS, NS)
-    found["providerSpec"]["networkInterfaces"] = []
-    migration.world.store.replace(gardener_kinds.MACHINE_CLASS, found)
+def _patched_class(change: Callable[[Manifest], Any]) -> Break:
+    def apply(migration: Migration) -> None:
+        (found,) = migration.world.store.list(gardener_kinds.MACHINE_CLASS, NS)
+        change(found)
+        migration.world.store.replace(gardener_kinds.MACHINE_CLASS, found)
+
+    return apply
 
 
 def _paused(migration: Migration) -> None:
@@ -195,7 +198,26 @@ CASES: dict[str, tuple[Break, str]] = {
         _managed("extension-controlplane-seed", "Deployment", lambda item: item["metadata"].update(name="ccm")),
         f"ManagedResource {NS}/extension-controlplane-seed: it has no Deployment {NS}/cloud-controller-manager",
     ),
-    "a machine class without an interface": (_first_class, "providerSpec.networkInterfaces has no entry"),
+    "a number for the spec of a DaemonSet": (
+        _managed("extension-networking-calico-config", "DaemonSet", lambda item: item.update(spec=7)),
+        "DaemonSet kube-system/calico-node: spec is a number where a mapping is expected",
+    ),
+    "a list for the template of a Deployment": (
+        _managed("shoot-core-coredns", "Deployment", lambda item: item["spec"].update(template=[])),
+        "Deployment kube-system/coredns: spec.template is a list where a mapping is expected",
+    ),
+    "a list for the data of a ConfigMap": (
+        _managed("shoot-core-kube-proxy", "ConfigMap", lambda item: item.update(data=[])),
+        "ConfigMap kube-system/kube-proxy-config: data is a list where a mapping is expected",
+    ),
+    "a text for the specification of a machine class": (
+        _patched_class(lambda item: item.update(providerSpec="x")),
+        "providerSpec is a text where a mapping is expected",
+    ),
+    "a machine class without an interface": (
+        _patched_class(lambda item: item["providerSpec"].update(networkInterfaces=[])),
+        "providerSpec.networkInterfaces has no entry",
+    ),
     "a paused machine deployment": (
         _paused,
         f"MachineDeployment {NS}/{NS}-w1-z1: spec.paused is true",

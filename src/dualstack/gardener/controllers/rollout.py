@@ -15,10 +15,9 @@ from dualstack.kube.apply import apply, edit
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.kube.waiting import Tell, ignore, wait_until
 from dualstack.model import kinds
-from dualstack.model.json_path import dig
 from dualstack.model.kinds import DAEMON_SET, DEPLOYMENT, NODE, SECRET, Kind, Manifest
 from dualstack.model.manifests import checksum
-from dualstack.model.parts import Part, Presence, name_of, rendered
+from dualstack.model.parts import Part, Presence, mappings_at, name_of, rendered, value_at
 
 KINDS = {
     (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *CUSTOM_KINDS) if isinstance(kind, Kind)
@@ -52,10 +51,11 @@ async def secrets_of(kube: Kube, resource: Manifest) -> list[Manifest]:
     """The Secrets that a ManagedResource refers to; NotFound if one is missing."""
     namespace = resource["metadata"]["namespace"]
     result = []
-    for reference in dig(resource, "spec", "secretRefs") or ():
-        found = await kube.get(SECRET, reference["name"], namespace)
+    for index in range(len(mappings_at(resource, "spec", "secretRefs"))):
+        name = value_at(resource, str, "spec", "secretRefs", index, "name")
+        found = await kube.get(SECRET, name, namespace)
         if found is None:
-            raise NotFound(f"Secret {namespace}/{reference['name']} of {name_of(resource)} does not exist")
+            raise NotFound(f"Secret {namespace}/{name} of {name_of(resource)} does not exist")
         result.append(found)
     return result
 

@@ -48,6 +48,8 @@ from dualstack.model.parts import Part, UnknownShape, unchanged
 
 _UNKNOWN_RANGE = "2001:db8::/64"
 """Stands for a range that the cloud has yet to assign (RFC 3849)."""
+_RESTART = "1970-01-01T00:00:00Z"
+"""Stands for the time at which CoreDNS is restarted."""
 
 
 async def require_known_shapes(kube: Kube, cluster: Kube, shoot: ShootView, further: Iterable[str] = ()) -> None:
@@ -104,7 +106,7 @@ def _components(shoot: ShootView, current: Networks) -> dict[str, list[Part]]:
         MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, InfrastructureStatus(), ""),
         managed_resource_network(shoot.cni): cni_of(shoot.cni).objects(shoot, current),
         **proxy,
-        MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, current),
+        MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, current, restarted_at=_RESTART),
     }
 
 

@@ -13,7 +13,7 @@ from dualstack.model.cidr import family
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.manifests import config_map, manifest
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM
-from dualstack.model.parts import Part, Presence, UnknownShape
+from dualstack.model.parts import Part, Presence, UnknownShape, texts_at, value_at
 from dualstack.model.workloads import with_template_annotation
 
 _LABELS = {"k8s-app": "kube-dns"}
@@ -49,7 +49,7 @@ def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = 
     addresses = networks.dns_ips if dns_is_dual(shoot) else networks.dns_ips[:1]
     return [
         Part(config_map(COREDNS, KUBE_SYSTEM, {"Corefile": _COREFILE}, _LABELS), presence=Presence.OPTIONAL),
-        Part.of(_deployment(shoot), restarted),
+        Part.of(_deployment(shoot), from_migration_on(shoot, restarted)),
         Part.of(
             _service(networks.dns_ips[:1]), from_migration_on(shoot, lambda live: _edited_service(live, addresses))
         ),
@@ -58,9 +58,9 @@ def objects(shoot: ShootView, networks: Networks, *, restarted_at: str | None = 
 
 def _edited_service(live: Manifest, addresses: Sequence[str]) -> Manifest:
     """Service kube-dns: one address until the DNS constraint is True, then PreferDualStack with one of each family."""
-    spec = live.get("spec") or {}
-    current = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
-    if not current:
+    spec = value_at(live, dict, "spec")
+    current = texts_at(live, "spec", "clusterIPs") or [value_at(live, str, "spec", "clusterIP")]
+    if not all(current):
         raise UnknownShape(live, "it has no cluster IP")
     if len(addresses) < 2 and len(current) < 2:
         return live

@@ -13,9 +13,8 @@ import msgspec
 from dualstack.gardener.model.names import BEFORE_MIGRATION
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.cidr import family
-from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
-from dualstack.model.parts import Edit, UnknownShape
+from dualstack.model.parts import Edit, UnknownShape, value_at
 from dualstack.model.workloads import with_annotation
 
 
@@ -57,7 +56,7 @@ def with_memory(live: Manifest, current: Mapping[str, Any], single_stack: Mappin
 
 def from_memory(live: Manifest, single_stack: Mapping[str, Any]) -> tuple[Manifest, dict[str, Any]]:
     """The object without the annotation of `with_memory`, and the settings that it then has."""
-    text = dig(live, "metadata", "annotations", BEFORE_MIGRATION)
+    text = value_at(live, str, "metadata", "annotations", BEFORE_MIGRATION)
     try:
         others = msgspec.json.decode(text or "{}", type=dict[str, Any])
     except msgspec.MsgspecError as error:

@@ -13,7 +13,7 @@ from dualstack.gardener.render.families import from_migration_on, has_ipv6, rest
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
-from dualstack.model.parts import Part, UnknownShape
+from dualstack.model.parts import Part, UnknownShape, value_at, with_value
 from dualstack.model.texts import read_mapping, with_yaml_value
 from dualstack.model.workloads import with_template_annotation
 
@@ -27,10 +27,10 @@ def objects(shoot: ShootView, networks: Networks) -> list[Part]:
     """ConfigMap and DaemonSet; the DaemonSet restarts with the ranges. A migration changes `clusterCIDR` only."""
 
     def edit(live: Manifest) -> Manifest:
-        text = (live.get("data") or {}).get(CONFIG_KEY)
-        if text is None:
+        text = value_at(live, str, "data", CONFIG_KEY)
+        if not text:
             raise UnknownShape(live, f"it has no key {CONFIG_KEY}")
-        return {**live, "data": {**live["data"], CONFIG_KEY: _edited(live, text, networks)}}
+        return with_value(live, _edited(live, text, networks), "data", CONFIG_KEY)
 
     mark = None if shoot.proxy_mode == "IPVS" else restart_mark(networks.pods)
     return [
@@ -43,7 +43,7 @@ def objects(shoot: ShootView, networks: Networks) -> list[Part]:
                 words=["/usr/local/bin/kube-proxy", f"--config=/var/lib/kube-proxy-config/{CONFIG_KEY}"],
                 max_unavailable="100%",
             ),
-            lambda live: with_template_annotation(live, RANGES, mark),
+            from_migration_on(shoot, lambda live: with_template_annotation(live, RANGES, mark)),
         ),
     ]
 

@@ -7,7 +7,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import yaml
 
@@ -21,11 +20,13 @@ from dualstack.gardener.render.pool_hash import node_agent_secret_of
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
-from dualstack.model.parts import Part, UnknownShape
+from dualstack.model.parts import Part, UnknownShape, mappings_at, value_at, with_value
 from dualstack.model.texts import read_mapping, with_yaml_value
 
 CONFIG_PATH = "/var/lib/kubelet/config/kubelet"
 _ADDRESSES = "clusterDNS"
+_FILES = ("spec", "files")
+_INLINE = ("content", "inline")
 _BASE64 = ("b64", "base64")
 RECONCILE, _PROVISION = "reconcile", "provision"
 _SUFFIXES = {RECONCILE: "-original", _PROVISION: "-init"}
@@ -40,10 +41,13 @@ def operating_system_config(shoot: ShootView, pool: Pool, cluster_dns: Sequence[
     """
 
     def edit(live: Manifest) -> Manifest:
-        files = [_edited(live, file, cluster_dns) for file in (live.get("spec") or {}).get("files") or ()]
-        if not any(file.get("path") == CONFIG_PATH for file in files):
+        files = mappings_at(live, *_FILES)
+        places = [index for index, file in enumerate(files) if file.get("path") == CONFIG_PATH]
+        if not places:
             raise UnknownShape(live, f"spec.files has no {CONFIG_PATH}, the configuration of the kubelet")
-        return {**live, "spec": {**live["spec"], "files": files}}
+        for index in places:
+            live = _edited(live, index, cluster_dns)
+        return live
 
     return Part.of(_single_stack(shoot, pool, cluster_dns[:1]), from_migration_on(shoot, edit))
 
@@ -63,41 +67,39 @@ def of_pool(configs: Iterable[Manifest], pool: str, purpose: str = RECONCILE) ->
     pattern = re.compile(rf"{re.escape(name_of(pool))}(-[0-9a-f]{{5,16}}(-[a-z0-9.-]+)?{suffix})?")
 
     def belongs(config: Manifest) -> bool:
-        label = (config["metadata"].get("labels") or {}).get(POOL_LABEL)
+        label = dig(config, "metadata", "labels", POOL_LABEL)
         return label == pool if label is not None else bool(pattern.fullmatch(config["metadata"]["name"]))
 
     return [config for config in configs if dig(config, "spec", "purpose") == purpose and belongs(config)]
 
 
-def _edited(live: Manifest, file: dict[str, Any], cluster_dns: Sequence[str]) -> dict[str, Any]:
-    if file.get("path") != CONFIG_PATH:
-        return file
+def _edited(live: Manifest, index: int, cluster_dns: Sequence[str]) -> Manifest:
+    """The object with the configuration of the kubelet in this entry of its files edited."""
     try:
-        text = _text_of(live, file)
+        text = _text_of(live, index)
         current = read_mapping(text).get(_ADDRESSES) or []
         if not isinstance(current, list) or not all(isinstance(address, str) for address in current):
             raise UnknownShape(live, f"{_ADDRESSES} in {CONFIG_PATH} is no list of addresses")
         if not has_ipv6(cluster_dns) and not has_ipv6(current):
-            return file
+            return live
         kept = [address for address in current if not has_ipv6([address])]
         changed = with_yaml_value(text, _ADDRESSES, kept + [address for address in cluster_dns if has_ipv6([address])])
     except ValueError as error:
         raise UnknownShape(live, f"{CONFIG_PATH} cannot be changed: {error}") from error
-    inline = file["content"]["inline"]
-    if inline.get("encoding") in _BASE64:
+    if value_at(live, str, *_FILES, index, *_INLINE, "encoding") in _BASE64:
         changed = base64.b64encode(changed.encode()).decode()
-    return {**file, "content": {**file["content"], "inline": {**inline, "data": changed}}}
+    return with_value(live, changed, *_FILES, index, *_INLINE, "data")
 
 
-def _text_of(config: Manifest, file: dict[str, Any]) -> str:
-    inline = (file.get("content") or {}).get("inline")
-    encoding = (inline or {}).get("encoding") or ""
-    data = (inline or {}).get("data")
-    if data is None or encoding not in ("", *_BASE64):
-        where = f"in encoding {encoding!r}" if data is not None else "not inline"
+def _text_of(config: Manifest, index: int) -> str:
+    inline = value_at(config, dict, *_FILES, index, *_INLINE)
+    encoding = value_at(config, str, *_FILES, index, *_INLINE, "encoding")
+    data = value_at(config, str, *_FILES, index, *_INLINE, "data")
+    if inline.get("data") is None or encoding not in ("", *_BASE64):
+        where = f"in encoding {encoding!r}" if data else "not inline"
         raise UnknownShape(config, f"the content of {CONFIG_PATH} is {where}")
     try:
-        return base64.b64decode(data, validate=True).decode() if encoding else str(data)
+        return base64.b64decode(data, validate=True).decode() if encoding else data
     except (binascii.Error, UnicodeDecodeError) as error:
         raise UnknownShape(config, f"the content of {CONFIG_PATH} is not base64 of a text") from error
 

@@ -17,11 +17,14 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import manifest
 from dualstack.model.names import POD_RANGE_NAME
-from dualstack.model.parts import Edit, Part, UnknownShape
+from dualstack.model.parts import Edit, Part, UnknownShape, mappings_at, value_at, with_value
 from dualstack.model.quantities import gibibytes
+from dualstack.model.workloads import with_annotation
 
 MIN_READY_SECONDS = 500
 _SCOPE = "https://www.googleapis.com/auth/compute"
+_CLASS = ("spec", "template", "spec", "class", "name")
+_INTERFACES = ("providerSpec", "networkInterfaces")
 _CAPACITY = {"cpu": "4", "memory": "15Gi", "gpu": "0"}
 
 
@@ -44,18 +47,17 @@ def edited_interface(shoot: ShootView, status: InfrastructureStatus) -> Edit:
     def edit(live: Manifest) -> Manifest:
         if status.networks.ipfamilies in ((), ("IPv4",)):
             return live
-        interfaces = dig(live, "providerSpec", "networkInterfaces")
-        if not interfaces or not isinstance(interfaces, list):
+        interfaces = mappings_at(live, *_INTERFACES)
+        if not interfaces:
             raise UnknownShape(live, "providerSpec.networkInterfaces has no entry")
-        changed = [{**interfaces[0], **added}, *interfaces[1:]]
-        return {**live, "providerSpec": {**live["providerSpec"], "networkInterfaces": changed}}
+        return with_value(live, {**interfaces[0], **added}, *_INTERFACES, 0)
 
     return edit
 
 
 def is_dual_stack(machine_class: Manifest) -> bool:
     """Whether machines of this class get a dual-stack NIC."""
-    interfaces = dig(machine_class, "providerSpec", "networkInterfaces")
+    interfaces = mappings_at(machine_class, *_INTERFACES)
     return bool(interfaces) and bool(interfaces[0].get("stackType") == "IPV4_IPV6")
 
 
@@ -207,15 +209,15 @@ def machine_deployment(
 
 def class_of(deployment: Manifest) -> str:
     """The name of the class of a deployment's machines."""
-    return str(dig(deployment, "spec", "template", "spec", "class", "name") or "")
+    return str(dig(deployment, *_CLASS) or "")
 
 
 def pool_of(deployment: Manifest) -> str | None:
     """The pool of a deployment, from its own labels or those of its nodes."""
-    template = dig(deployment, "spec", "template", "spec", "nodeTemplate")
-    for labels in (dig(deployment, "metadata", "labels"), dig(template, "metadata", "labels")):
-        if labels and POOL_LABEL in labels:
-            return str(labels[POOL_LABEL])
+    for path in ((), ("spec", "template", "spec", "nodeTemplate")):
+        pool = dig(deployment, *path, "metadata", "labels", POOL_LABEL)
+        if pool is not None:
+            return str(pool)
     return None
 
 
@@ -265,20 +267,11 @@ def edited_deployment(*, replicas: int, machine_class: str, recorded: str | None
     """The edit of a deployment: replicas, class, and the hash that explains a class with another name."""
 
     def edit(live: Manifest) -> Manifest:
-        spec = live["spec"]
-        if spec.get("replicas") != replicas:
-            spec = {**spec, "replicas": replicas}
-        if class_of(live) != machine_class:
-            template = spec["template"]
-            named = {**template["spec"], "class": {**template["spec"]["class"], "name": machine_class}}
-            spec = {**spec, "template": {**template, "spec": named}}
-        metadata = live["metadata"]
-        annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != POOL_HASH}
-        if recorded is not None:
-            annotations[POOL_HASH] = recorded
-        if annotations != (metadata.get("annotations") or {}):
-            metadata = {**metadata, "annotations": annotations}
-        return {**live, "metadata": metadata, "spec": spec}
+        if value_at(live, dict, "spec").get("replicas") != replicas:
+            live = with_value(live, replicas, "spec", "replicas")
+        if value_at(live, str, *_CLASS) != machine_class:
+            live = with_value(live, machine_class, *_CLASS)
+        return with_annotation(live, POOL_HASH, recorded)
 
     return edit
 

@@ -16,9 +16,10 @@ import yaml
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
 from dualstack.model import kubernetes_yaml
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import SECRET, Manifest
 from dualstack.model.manifests import manifest
-from dualstack.model.parts import Part, Presence, UnknownShape, identity, name_of
+from dualstack.model.parts import Part, Presence, UnknownShape, identity, name_of, value_at, with_value
 
 _SEPARATOR = re.compile(r"(?m)^---(?=\s|$)[ \t]*(?:#.*)?\r?\n?")
 IMMUTABLE = "it is immutable, so that no migration can change it; replace it by one without `immutable: true`"
@@ -59,8 +60,8 @@ def edited(resource: Manifest, secrets: Sequence[Manifest], parts: Iterable[Part
         if places:
             result[places[0]] = _with_edit(result[places[0]], part)
         elif part.presence is Presence.ADDED and result:
-            data = {**(result[0].get("data") or {}), key_of(part.new): _encode(kubernetes_yaml.dump(part.new))}
-            result[0] = {**result[0], "data": data}
+            text = _encode(kubernetes_yaml.dump(part.new))
+            result[0] = with_value(result[0], text, "data", key_of(part.new))
         elif part.presence in (Presence.REQUIRED, Presence.ADDED):
             raise UnknownShape(resource, f"it has no {name_of(part.new)}{_why(result)}")
     return result
@@ -68,7 +69,7 @@ def edited(resource: Manifest, secrets: Sequence[Manifest], parts: Iterable[Part
 
 def _why(secrets: Iterable[Manifest]) -> str:
     """What may hide a manifest."""
-    hidden = [key for found in secrets for key in found.get("data") or {} if key.endswith(_COMPRESSED)]
+    hidden = [key for found in secrets for key in value_at(found, dict, "data") if key.endswith(_COMPRESSED)]
     return f"; the compressed manifests in {', '.join(hidden)} are not read" if hidden else ""
 
 
@@ -78,7 +79,7 @@ def _holds(secret: Manifest, part: Part) -> bool:
 
 def _with_edit(secret: Manifest, part: Part) -> Manifest:
     """The Secret with the documents of this object edited, or without them."""
-    data = dict(secret["data"])
+    data = dict(value_at(secret, dict, "data"))
     for key, position, item in _documents(secret):
         if identity(item) != part.identity:
             continue
@@ -100,10 +101,10 @@ def _with_edit(secret: Manifest, part: Part) -> Manifest:
 
 def _documents(secret: Manifest) -> Iterator[tuple[str, int, Manifest]]:
     """Key, position within the key, and manifest, of each document that is a Kubernetes object."""
-    for key, encoded in sorted((secret.get("data") or {}).items()):
+    for key in sorted(value_at(secret, dict, "data")):
         if key.endswith(_COMPRESSED):
             continue
-        for position, text in enumerate(_texts(encoded)):
+        for position, text in enumerate(_texts(value_at(secret, str, "data", key))):
             item = _parsed(text)
             if item is not None:
                 yield key, position, item
@@ -116,7 +117,7 @@ def _parsed(text: str) -> Manifest | None:
         item = kubernetes_yaml.load(text)
     except yaml.YAMLError:
         return None
-    complete = isinstance(item, dict) and "kind" in item and "name" in (item.get("metadata") or {})
+    complete = all(isinstance(dig(item, *path), str) for path in (("kind",), ("metadata", "name")))
     return {"apiVersion": "", **item} if complete else None
 
 

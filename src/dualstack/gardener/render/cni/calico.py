@@ -22,7 +22,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set, manifest
 from dualstack.model.names import KUBE_SYSTEM
-from dualstack.model.parts import Part, Presence, UnknownShape
+from dualstack.model.parts import Part, Presence, UnknownShape, value_at, with_value
 from dualstack.model.texts import json_object, with_json_object
 from dualstack.model.workloads import environment_of, with_environment
 
@@ -115,7 +115,11 @@ def _ipv6_pool(networks: Networks, *, dual: bool) -> Part:
     cidr = cidr_of(networks.pods, "IPv6")
 
     def edit(live: Manifest) -> Manifest:
-        return live if same(live["spec"]["cidr"], cidr) else {**live, "spec": {**live["spec"], "cidr": cidr}}
+        try:
+            current = same(value_at(live, str, "spec", "cidr"), cidr)
+        except ValueError as error:
+            raise UnknownShape(live, f"spec.cidr cannot be read: {error}") from error
+        return live if current else with_value(live, cidr, "spec", "cidr")
 
     pool = {"cidr": cidr, "blockSize": 122, "natOutgoing": False, **_MODES, "nodeSelector": "all()"}
     return Part.of(manifest(IP_POOL, name, spec=pool), edit, Presence.ADDED)
@@ -123,19 +127,19 @@ def _ipv6_pool(networks: Networks, *, dual: bool) -> Part:
 
 def _require_native_routing(live: Manifest) -> Manifest:
     for mode in _MODES:
-        value = (live.get("spec") or {}).get(mode) or "Never"
+        value = value_at(live, dict, "spec").get(mode) or "Never"
         if value != "Never":
             raise UnknownShape(live, f"spec.{mode} is {value}; a pool that encapsulates packets cannot be migrated")
     return live
 
 
 def _edited_configuration(live: Manifest, *, dual: bool) -> Manifest:
-    data = live.get("data") or {}
+    data = value_at(live, dict, "data")
     if data.get("calico_backend", "none") not in _BACKENDS:
         known = " and ".join(_BACKENDS)
         raise UnknownShape(live, f"calico_backend is {data['calico_backend']}; the known values are {known}")
     try:
-        ipam = json_object(data.get(_CNI) or "", "ipam")
+        ipam = json_object(value_at(live, str, "data", _CNI), "ipam")
         if ipam.get("type") != "host-local":
             raise UnknownShape(live, f"the ipam plugin is {ipam.get('type')}; only host-local has pod CIDRs of nodes")
         if _assigns_both(ipam) == dual:
@@ -148,7 +152,9 @@ def _edited_configuration(live: Manifest, *, dual: bool) -> Manifest:
 
 
 def _assigns_both(ipam: Mapping[str, Any]) -> bool:
-    return len(ipam.get("ranges") or ()) == 2 and ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+    ranges = ipam.get("ranges")
+    assigns = ipam.get("assign_ipv4") == ipam.get("assign_ipv6") == "true"
+    return assigns and isinstance(ranges, list) and len(ranges) == 2
 
 
 def _edited_daemon_set(live: Manifest, networks: Networks, *, dual: bool) -> Manifest:

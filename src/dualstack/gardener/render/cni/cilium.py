@@ -17,7 +17,7 @@ from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set
 from dualstack.model.names import KUBE_SYSTEM
-from dualstack.model.parts import Part, UnknownShape
+from dualstack.model.parts import Part, UnknownShape, value_at
 from dualstack.model.workloads import with_template_annotation
 
 _CONFIG_MAP = INSTALLED.config_map
@@ -76,13 +76,13 @@ def objects(shoot: ShootView, networks: Networks) -> list[Part]:
     mark = restart_mark(networks.pods) if dual else None
     return [
         Part.of(_single_stack(shoot), from_migration_on(shoot, lambda live: _edited(live, pods))),
-        Part.of(agent, lambda live: with_template_annotation(live, RANGES, mark)),
+        Part.of(agent, from_migration_on(shoot, lambda live: with_template_annotation(live, RANGES, mark))),
     ]
 
 
 def _edited(live: Manifest, pods: str) -> Manifest:
     """The ConfigMap with `pods` as the IPv6 range; empty removes IPv6."""
-    data = live.get("data") or {}
+    data = value_at(live, dict, "data")
     for key, values in _KNOWN.items():
         if key in data and data[key] not in values:
             raise UnknownShape(live, f"{key} is {data[key]!r}; a migration needs {' or '.join(values)}")
