@@ -11,18 +11,28 @@ from dualstack.plan.facts import CutoverFacts
 def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
     """The last unused block of the pod CIDR with room for `holding` node-sized blocks; None when there is none.
 
-    holding: a power of two. The search starts at the end, because cloud-controller-manager allocates from the start.
+    holding: a power of two.
     """
-    pods = parse(facts.pods_cidr)
-    used = [parse(cidr) for cidr in _used(facts)]
-    size = max((block.prefixlen for block in used), default=min(pods.prefixlen + 8, 32)) - (holding.bit_length() - 1)
+    node_sized = max((block.prefixlen for block in _used(facts)), default=min(parse(facts.pods_cidr).prefixlen + 8, 32))
+    return unused_range(facts, node_sized - (holding.bit_length() - 1))
+
+
+def unused_range(facts: CutoverFacts, length: int) -> str | None:
+    """The last unused block of the pod CIDR with this prefix length; None when there is none.
+
+    The search starts at the end, because cloud-controller-manager allocates from the start.
+    """
+    pods, used = parse(facts.pods_cidr), _used(facts)
     if not isinstance(pods, IPv4Network):
         return None
-    step = 1 << (32 - size)
-    for first in range(int(pods.broadcast_address) + 1 - step, int(pods.network_address) - 1, -step):
-        block = IPv4Network((first, size))
-        if not any(isinstance(taken, IPv4Network) and block.overlaps(taken) for taken in used):
+    size = 1 << (32 - length)
+    first = int(pods.broadcast_address) + 1 - size
+    while first >= int(pods.network_address):
+        block = IPv4Network((first, length))
+        taken = next((each for each in used if block.overlaps(each)), None)
+        if taken is None:
             return str(block)
+        first = int(taken.network_address) // size * size - size
     return None
 
 
@@ -31,8 +41,9 @@ def parts(block: str, count: int) -> tuple[str, ...]:
     return tuple(str(part) for part in parse(block).subnets(prefixlen_diff=count.bit_length() - 1))
 
 
-def _used(facts: CutoverFacts) -> set[str]:
+def _used(facts: CutoverFacts) -> list[IPv4Network]:
     routes = {route.destination for route in (*facts.routes, *facts.foreign_routes)}
     pods = {node.pod_cidr for node in facts.nodes if node.pod_cidr}
     saved = {entry.destination_cidr for entry in facts.saved_routes}
-    return routes | pods | saved | set(facts.holders) | facts.decoys.routes | ({facts.decoys.home} - {""})
+    used = routes | pods | saved | set(facts.holders) | facts.decoys.routes | ({facts.decoys.home} - {""})
+    return [block for block in map(parse, used) if isinstance(block, IPv4Network)]

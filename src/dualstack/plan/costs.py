@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import AddAliases, Barrier, StopController, Transition
+from dualstack.plan.steps import Barrier, StopController, Transition
 from dualstack.plan.steps.decoys import CreateDecoys, RemoveDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies.base import Strategy
@@ -89,18 +89,15 @@ def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Outag
         return Outage(0.0, 0.0)
     if strategy.lossless:
         return Outage(0.0, 0.0 if settings.decoys else _trial(strategy, facts, settings))
-    elapsed, start, end = 0.0, None, 0.0
+    already, seconds = len(facts.unreachable), 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
-        if start is None and len(after.unreachable) > len(facts.unreachable):
-            start = elapsed
-        elapsed += duration(transition, facts) + REQUESTS
-        if start is not None and isinstance(transition, AddAliases):
-            end = elapsed
+        if max(len(facts.unreachable), len(after.unreachable)) > already:
+            seconds += duration(transition, facts) + REQUESTS
         facts = after
-    if start is None:
+    if not seconds:
         return Outage(0.0, 0.0)
-    seconds = end - start + PROPAGATION
+    seconds += PROPAGATION
     return Outage(seconds, seconds + SLOW_CHANGE - CHANGE_OF_SUBNET)
 
 

@@ -352,15 +352,20 @@ class CutoverFacts:
         return tuple(sorted({name for names in self.holders.values() for name in names}))
 
     @property
+    def _on_alias_alone(self) -> tuple[str, ...]:
+        """The VMs with their alias and without a route, by name."""
+        return tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+
+    @property
     def unmatched(self) -> tuple[str, ...]:
         """The VMs without a route whose aliases carry nothing (docs/reference/cut-over.md#k3).
 
         Empty unless the Node of each VM that has only its alias reports a network problem, which may not be due to a
         node that has just joined.
         """
-        if not (self.range_present and self.subnet.overlap_flag) or self.unreachable:
+        if self.unreachable or not self.subnet.overlap_flag:
             return ()
-        bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+        bare = self._on_alias_alone
         if self.since_joined < (SETTLED if self.once_routed.issuperset(bare) else REPORT_OF_NEW_NODE):
             return ()
         return bare if self.with_network_problem.issuperset(bare) else ()
@@ -396,7 +401,7 @@ class CutoverFacts:
         """The VMs whose pods depend on a fact that the cloud has not shown yet."""
         if self.canary:
             return (self.canary,)
-        bare = tuple(name for name in self.unrouted if name in self.pod_cidr_of and self.aliased(name))
+        bare = self._on_alias_alone
         return bare if self.range_present and self.subnet.overlap_flag and len(bare) == 1 else ()
 
     # State of the run.

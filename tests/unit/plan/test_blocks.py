@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dualstack.plan.blocks import parts, unused_block
+from dualstack.plan.blocks import parts, unused_block, unused_range
 from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts, SavedRoute
 from tests.support.cluster_facts import RANGE, ZONE, at_rest, node
 
@@ -48,6 +48,25 @@ def test_the_first_block_is_taken_when_it_alone_is_left() -> None:
     assert unused_block(facts) == "10.96.0.0/24"
     assert unused_block(facts, holding=2) is None
     assert unused_block(facts, holding=4) is None
+
+
+def test_the_smallest_block_in_use_gives_the_size() -> None:
+    """A block of another size fits only where one of the smallest does."""
+    facts = replace(at_rest(0), pods_cidr="10.96.0.0/23", nodes=(replace(node(0), pod_cidr="10.96.1.0/24"),))
+    half = replace(facts, foreign_routes=(RouteFacts("half", "10.96.0.128/25"),))
+    assert unused_block(half) == "10.96.0.0/25"
+
+
+def test_an_ipv6_pod_cidr_of_a_node_occupies_no_block() -> None:
+    facts = replace(at_rest(2), nodes=(*at_rest(2).nodes, replace(node(7), pod_cidr="fd00::/64")))
+    assert unused_block(facts) == LAST
+
+
+def test_blocks_of_all_sizes_at_the_end_are_passed_over() -> None:
+    used = (RouteFacts("large", "10.127.248.0/21"), RouteFacts("small", "10.127.247.128/26"))
+    assert unused_range(replace(at_rest(2), routes=used), 24) == "10.127.246.0/24"
+    assert unused_range(replace(at_rest(2), routes=used), 26) == "10.127.247.192/26"
+    assert unused_range(replace(at_rest(2), routes=used), 20) == "10.127.224.0/20"
 
 
 def test_a_range_without_nodes_is_divided_as_kubernetes_would() -> None:

@@ -142,12 +142,17 @@ def test_each_leftover_of_the_cut_over_means_that_the_cluster_is_not_on_its_rout
     "change",
     [
         *LEFTOVERS.values(),
+        lambda facts: replace(facts, range_canary=cidr(0)),
+        lambda facts: replace(facts, headroom_trial=True),
         lambda facts: replace(facts, nodes=(replace(facts.nodes[0], aliases=()), facts.nodes[1])),
         lambda facts: replace(facts, routes=(route(0),)),
         lambda facts: replace(facts, subnet=replace(facts.subnet, secondary_ranges=())),
         lambda facts: ranged(facts, flag=True),
     ],
-    ids=[*LEFTOVERS, "a missing alias", "a route", "a missing range", "the flag"],
+    ids=[
+        *(*LEFTOVERS, "a range canary", "the range of a trial"),
+        *("a missing alias", "a route", "a missing range", "the flag"),
+    ],
 )
 def test_each_open_step_means_that_the_cut_over_is_not_finished(
     change: Callable[[CutoverFacts], CutoverFacts],
@@ -161,3 +166,79 @@ def test_each_open_step_means_that_the_cut_over_is_not_finished(
 def test_the_flag_may_stay_on_for_a_foreign_route() -> None:
     facts = ranged(replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),)), flag=True)
     assert facts.finished
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ranged,
+        lambda facts: replace(facts, range_canary=cidr(0)),
+        lambda facts: replace(facts, saved_routes=SAVED),
+        lambda facts: replace(facts, nodes=(replace(facts.nodes[0], aliases=(alias(0),)), facts.nodes[1])),
+        lambda facts: replace(facts, controller=STOPPED),
+    ],
+    ids=["the range", "a range canary", "saved routes", "an alias", "a stopped controller"],
+)
+def test_each_change_of_a_cut_over_shows_that_it_has_begun(change: Callable[[CutoverFacts], CutoverFacts]) -> None:
+    assert not at_rest(2).begun
+    assert change(at_rest(2)).begun
+
+
+@pytest.mark.parametrize(
+    "decoys",
+    [
+        DecoyFacts(vm=True),
+        DecoyFacts(range="10.127.252.0/22"),
+        DecoyFacts(routes=frozenset({"10.127.255.0/24"})),
+        DecoyFacts(prober=True),
+    ],
+)
+def test_each_part_of_the_decoys_shows_that_they_are_present(decoys: DecoyFacts) -> None:
+    assert decoys.present
+    assert not DecoyFacts().present
+
+
+def test_only_a_vm_that_alone_holds_its_alias_is_given_a_route_for_it() -> None:
+    """A block of two VMs has no owner, so no route can replace it."""
+    first, second = (replace(node(number), pod_cidr=None, aliases=(alias(5),)) for number in (0, 1))
+    assert replace(at_rest(0), nodes=(first,)).to_route == {"node-0": cidr(5)}
+    assert replace(at_rest(0), nodes=(first, second)).to_route == {}
+
+
+def test_time_counts_from_zero_for_an_aspect_that_was_never_observed() -> None:
+    passed = replace(at_rest(1), quiet={"flag": 100.0}).after(10.0)
+    assert (passed.quiet_for("flag"), passed.quiet_for("routes")) == (110.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "in_place"),
+    [
+        ((alias(0),), (), True),
+        ((alias(0), AliasFacts("10.99.0.0/28", "user-range")), (), True),
+        ((AliasFacts("10.99.0.0/28", "user-range"), alias(0)), (), False),
+        ((alias(0),), (alias(0),), False),
+        ((), (), False),
+    ],
+    ids=["alone", "before another", "behind another", "of two VMs", "missing"],
+)
+def test_an_alias_is_in_place_where_it_is_the_first_of_this_vm_alone(
+    own: tuple[AliasFacts, ...], others: tuple[AliasFacts, ...], *, in_place: bool
+) -> None:
+    nodes = (replace(node(0), aliases=own), replace(node(1), pod_cidr=None, aliases=others))
+    assert replace(at_rest(0), nodes=nodes).alias_in_place("node-0") is in_place
+
+
+@pytest.mark.parametrize(
+    ("flag", "aliases", "routes_serve", "aliases_serve"),
+    [(True, (), False, True), (True, (alias(0),), True, False), (False, (alias(0),), True, True)],
+    ids=["a route", "an alias with the flag", "an alias without the flag"],
+)
+def test_what_the_cloud_was_seen_not_to_do_serves_no_node(
+    aliases: tuple[AliasFacts, ...], *, flag: bool, routes_serve: bool, aliases_serve: bool
+) -> None:
+    facts = ranged(replace(at_rest(1), nodes=(replace(node(0), aliases=aliases),)), flag=flag)
+    if aliases:
+        facts = replace(facts, routes=())
+    assert facts.reachable("node-0")
+    assert replace(facts, disproved="routes-not-served").reachable("node-0") is routes_serve
+    assert replace(facts, disproved="aliases-not-matched").reachable("node-0") is aliases_serve

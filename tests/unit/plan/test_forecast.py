@@ -53,7 +53,14 @@ def test_a_wait_says_what_it_waits_for_and_makes_no_call() -> None:
     facts = replace(at_rest(3), controller=KEPT, nodes=tuple(replace(each, aliases=held) for each in at_rest(3).nodes))
     waits = [step for step in forecast(PREPARE, facts, SETTINGS).steps if step.waits]
     assert {step.id.partition("-")[0] for step in waits} == {"barrier", "gate"}
-    assert all(not step.calls for step in waits)
+    assert all(not step.calls and not step.detail for step in waits)
+
+
+def test_a_change_names_its_targets_and_its_duration_to_a_tenth_of_a_second() -> None:
+    found = forecast(STRATEGIES["overlap"], at_rest(21), SETTINGS)
+    assert {step.id for step in found.steps if step.detail == "route-0"} == {"delete-route-canary"}
+    (both,) = [step for step in found.steps if step.detail == "route-1, route-10"]
+    assert both.seconds == 6.5  # 4 s at the median, more for the slower of two
 
 
 def steps(kind: type[Transition] = Transition) -> Iterator[type[Transition]]:

@@ -8,8 +8,17 @@ from dataclasses import replace
 import pytest
 
 from dualstack.plan import gates
-from dualstack.plan.facts import KEPT, NO_NETWORK, AliasFacts, CutoverFacts, RouteFacts
-from dualstack.plan.steps import AddAliases, AddSecondaryRange, SaveRoutes, SetOverlapFlag, StopController
+from dualstack.plan.facts import KEPT, NO_NETWORK, AliasFacts, CutoverFacts, Limitation, RouteFacts
+from dualstack.plan.steps import (
+    AddAliases,
+    AddSecondaryRange,
+    ClearOverlapFlag,
+    RemoveAliases,
+    RemoveSecondaryRange,
+    SaveRoutes,
+    SetOverlapFlag,
+    StopController,
+)
 from dualstack.plan.steps.base import Gate
 from tests.support.cluster_facts import RUNNING, at_rest
 
@@ -33,6 +42,10 @@ def stopped_vm(facts: CutoverFacts) -> CutoverFacts:
 def behind_another(facts: CutoverFacts) -> CutoverFacts:
     first, *others = facts.nodes
     return replace(facts, nodes=(replace(first, aliases=(AliasFacts("10.99.0.0/28", "user"), *first.aliases)), *others))
+
+
+def without_alias(facts: CutoverFacts) -> CutoverFacts:
+    return RemoveAliases(NODES[:1]).effect(facts)
 
 
 BROKEN: list[tuple[str, Callable[[CutoverFacts], CutoverFacts], str, Callable[[Gate], bool]]] = [
@@ -61,6 +74,12 @@ BROKEN: list[tuple[str, Callable[[CutoverFacts], CutoverFacts], str, Callable[[G
         lambda gate: gate.needs_aliases,
     ),
     (
+        "node joined",
+        lambda facts: facts.with_runtime_state(since_joined=29.9),
+        "a node joined or left less than 30 s ago",
+        lambda gate: gate.needs_settled,
+    ),
+    (
         "node not ready",
         lambda facts: replace(facts, unhealthy={"node-1": "is not Ready"}),
         "node node-1 is not Ready",
@@ -78,6 +97,13 @@ BROKEN: list[tuple[str, Callable[[CutoverFacts], CutoverFacts], str, Callable[[G
 @pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
 def test_a_healthy_cluster_passes(gate: Gate) -> None:
     assert gates.problems(gate, with_aliases()) == []
+    assert gates.problems(gate, with_aliases().with_runtime_state(since_joined=30.0)) == []
+
+
+@pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
+def test_where_the_controller_is_kept_neither_it_nor_its_routes_are_a_problem(gate: Gate) -> None:
+    """No route is going to be deleted, so none has to be saved."""
+    assert gates.problems(gate, replace(with_aliases(), controller=KEPT, saved_routes=())) == []
 
 
 @pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
@@ -102,8 +128,7 @@ def test_the_range_is_required_except_before_the_first_route_is_deleted_for_an_o
 @pytest.mark.parametrize("gate", PLAIN, ids=lambda gate: gate.id)
 def test_an_unreachable_pod_cidr_stops_every_gate(gate: Gate) -> None:
     facts = with_aliases()
-    first, *others = facts.nodes
-    lost = replace(facts, nodes=(replace(first, aliases=()), *others), routes=facts.routes[1:])
+    lost = replace(without_alias(facts), routes=facts.routes[1:])
     assert "the pod CIDR of VM node-0 has no route or alias" in gates.problems(gate, lost)
 
 
@@ -118,12 +143,33 @@ def test_routes_that_the_way_back_creates_do_not_stop_it() -> None:
         assert gates.problems(gate, restored) == []
 
 
-def test_a_limitation_of_the_cloud_is_named() -> None:
-    facts = with_aliases()
-    bare = replace(
-        facts, routes=facts.routes[1:], with_network_problem=frozenset({"node-0"}), unhealthy={"node-0": "reports x"}
-    )
-    assert gates.problems(gates.ROUTE_CANARY, bare)[-1].startswith("an alias range without a route carries no traffic")
+def reporting(facts: CutoverFacts, *names: str) -> CutoverFacts:
+    return replace(facts, with_network_problem=frozenset(names))
+
+
+WITHOUT_ALIASES = RemoveAliases(NODES).effect(with_aliases())
+WITH_CANARY = replace(RemoveSecondaryRange().effect(WITHOUT_ALIASES), range_canary="10.96.0.0/24")
+ALIAS_ALONE = replace(with_aliases(), routes=with_aliases().routes[1:])
+
+
+@pytest.mark.parametrize(
+    ("facts", "limitation"),
+    [
+        (reporting(WITHOUT_ALIASES, *NODES), "routes-not-served"),
+        (reporting(WITHOUT_ALIASES, *NODES[1:]), ""),
+        (reporting(WITH_CANARY, "node-0"), "routes-not-served"),
+        (reporting(WITH_CANARY, "node-1"), ""),
+        (reporting(ClearOverlapFlag().effect(WITH_CANARY), "node-0"), ""),
+        (reporting(replace(WITH_CANARY, range_canary=""), "node-0"), ""),
+        (reporting(ALIAS_ALONE, "node-0"), "aliases-not-matched"),
+        (reporting(ALIAS_ALONE, "node-1"), ""),
+        (reporting(replace(ALIAS_ALONE, controller=KEPT), "node-0"), ""),  # the route of a new node was refused
+    ],
+)
+def test_a_limitation_of_the_cloud_is_named(facts: CutoverFacts, limitation: Limitation) -> None:
+    assert gates.cloud_limitation(facts) == limitation
+    clause = [gates.CLAUSES[limitation]] if limitation else []
+    assert [each for each in gates.problems(gates.RANGE_CANARY, facts) if each in gates.CLAUSES.values()] == clause
 
 
 def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> None:
@@ -135,15 +181,17 @@ def test_neither_a_node_without_a_pod_cidr_nor_an_alias_of_the_user_counts() -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "counts"),
+    ("change", "problem", "counts"),
     [
-        (lambda facts: replace(facts, controller=KEPT, routes=facts.routes[1:]), False),
-        (lambda facts: replace(facts, routes=facts.routes[1:]), True),
-        (lambda facts: replace(facts, controller=KEPT), True),
+        (lambda facts: replace(facts, controller=KEPT, routes=facts.routes[1:]), NO_NETWORK, False),
+        (lambda facts: replace(facts, controller=KEPT, routes=facts.routes[1:]), "is not Ready", True),
+        (lambda facts: replace(facts, routes=facts.routes[1:]), NO_NETWORK, True),
+        (lambda facts: replace(facts, controller=KEPT), NO_NETWORK, True),
+        (lambda facts: replace(without_alias(facts), controller=KEPT, routes=facts.routes[1:]), NO_NETWORK, True),
     ],
 )
 def test_no_network_counts_unless_a_running_controller_misses_only_the_route_of_an_alias(
-    change: Callable[[CutoverFacts], CutoverFacts], counts: bool
+    change: Callable[[CutoverFacts], CutoverFacts], problem: str, *, counts: bool
 ) -> None:
-    facts = replace(change(with_aliases()), unhealthy={"node-0": NO_NETWORK})
-    assert (f"node node-0 {NO_NETWORK}" in gates.problems(gates.ALIASES, facts)) is counts
+    facts = replace(change(with_aliases()), unhealthy={"node-0": problem})
+    assert (f"node node-0 {problem}" in gates.problems(gates.ALIASES, facts)) is counts

@@ -21,7 +21,7 @@ from dualstack.plan.steps import (
 )
 from dualstack.plan.steps.decoys import CreateDecoys
 from dualstack.plan.strategies import choose
-from tests.support.cluster_facts import RUNNING, alias, at_rest, states
+from tests.support.cluster_facts import RUNNING, alias, at_rest, cidr, node, states
 from tests.support.upstream_order import UPSTREAM
 
 SETTINGS = Settings()
@@ -68,6 +68,7 @@ BROKEN = [
     ("flag-while-routes", after("add-aliases"), ClearOverlapFlag()),
     ("flag-while-routes", replace(after("add-aliases"), routes=(), decoys=WITH_DECOYS.decoys), ClearOverlapFlag()),
     ("flag-while-routes", replace(after("add-aliases"), routes=(), foreign_routes=(VPN,)), ClearOverlapFlag()),
+    ("flag-while-routes", replace(after("barrier-flag"), range_canary=cidr(0)), ClearOverlapFlag()),
     ("proof-before-range", WITH_DECOYS, AddSecondaryRange()),
     ("decoys-apart", at_rest(3), CreateDecoys(home="10.96.0.0/22")),
     ("alias-is-pod-cidr", after("add-aliases"), Blunder(does=_swap)),
@@ -91,6 +92,20 @@ def test_an_invariant_that_is_broken_already_does_not_stop_a_step() -> None:
     check(MAKE_BEFORE_BREAK, cut_off, AddSecondaryRange())
     with pytest.raises(InvariantBroken, match="pod-cidr-reachable"):
         check(MAKE_BEFORE_BREAK, at_rest(3), AddSecondaryRange())
+
+
+@pytest.mark.parametrize(
+    ("facts", "transition"),
+    [
+        (after("barrier-flag"), ClearOverlapFlag()),
+        (ClearOverlapFlag().effect(after("add-secondary-range")), AddAliases(("node-0",))),
+        (at_rest(3), CreateDecoys(home=HOME)),
+        (replace(at_rest(0), nodes=(replace(node(0), pod_cidr=None, aliases=(alias(0),)),)), AddSecondaryRange()),
+    ],
+    ids=["the flag without a range", "the flag off already", "decoys beside the nodes", "an alias without a Node"],
+)
+def test_a_step_that_breaks_nothing_is_not_stopped(facts: CutoverFacts, transition: Transition) -> None:
+    check(MAKE_BEFORE_BREAK, facts, transition)
 
 
 def test_upstreams_order_breaks_two_invariants() -> None:

@@ -14,6 +14,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
     AddAliases,
     AddSecondaryRange,
+    Barrier,
     ClearOverlapFlag,
     DeleteRoutes,
     RemoveAliases,
@@ -26,10 +27,13 @@ from dualstack.plan.steps import (
     Transition,
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.base import Strategy, obstacles
 from dualstack.plan.strategies.decoys import overlaps_node
-from tests.support.cluster_facts import RANGE, alias, at_rest, last, node, states
+from dualstack.plan.strategies.finish import FINISH
+from dualstack.plan.strategies.prepare import PREPARE
+from tests.support.cluster_facts import RANGE, RUNNING, alias, at_rest, last, node, restarted, states
 
 SETTINGS = Settings()
 
@@ -83,6 +87,9 @@ def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(OVERLAP, cut_off, SETTINGS) == (
         "No packet is expected to be lost; the pods of 3 nodes are unreachable already and recover with their aliases."
     )
+    assert "; the pods of 1 node are unreachable already" in describe_outage(
+        OVERLAP, replace(at_rest(3), routes=at_rest(3).routes[1:]), SETTINGS
+    )
     assert describe_outage(COMPRESSED, at_rest(3), SETTINGS) == (
         "The pods of all 3 nodes become unreachable from other nodes at once; the last recover after about 42 s, "
         "or after at most 94 s if an operation is slow."
@@ -90,12 +97,15 @@ def test_the_expected_outage_is_one_sentence() -> None:
     assert describe_outage(COMPRESSED, cut_off, SETTINGS) == (
         "No route is left to delete, so no further node becomes unreachable."
     )
+    assert outage(COMPRESSED, cut_off, SETTINGS) == Outage(0.0, 0.0)
 
 
 @pytest.mark.parametrize("strategy", [OVERLAP, COMPRESSED])
 def test_p09_a_single_node_loses_no_other(strategy: Strategy) -> None:
     assert outage(strategy, at_rest(1), SETTINGS) == Outage(0.0, 0.0)
     assert "has one node" in describe_outage(strategy, at_rest(1), SETTINGS)
+    assert outage(strategy, at_rest(2), SETTINGS).at_most > 0.0
+    assert "has one node" not in describe_outage(strategy, at_rest(2), SETTINGS)
 
 
 def test_p09_the_outage_of_a_trial_is_announced_while_it_may_happen() -> None:
@@ -110,7 +120,10 @@ def test_the_outage_of_compressed_grows_with_the_nodes_that_of_overlap_is_nothin
     assert outage(OVERLAP, at_rest(40), SETTINGS).seconds == 0.0
     smaller, larger = (outage(COMPRESSED, at_rest(nodes), SETTINGS) for nodes in (20, 40))
     assert larger.seconds > smaller.seconds > 0.0
-    assert larger.at_most - larger.seconds == smaller.at_most - smaller.seconds > 0.0
+    for expected in (smaller, larger):
+        assert expected.at_most - expected.seconds == pytest.approx(
+            60.0 - 8.0
+        )  # one slow change instead of a usual one
 
 
 def test_the_estimate_is_the_sum_of_waits_and_operations_and_shrinks_to_nothing() -> None:
@@ -149,6 +162,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
         ({"observe_every": 0.0}, False),
         ({"alias_shares": (1.0,)}, True),
         ({"alias_shares": ()}, False),
+        ({"alias_shares": (0.5, 0.1, 1.0)}, False),
         ({"delete_shares": (0.5, 0.9)}, False),
     ],
 )
@@ -195,9 +209,39 @@ def test_the_duration_of_a_step_follows_its_operations_and_the_quota(step: Trans
     assert duration(step, at_rest(1)) == pytest.approx(seconds)
 
 
+@pytest.mark.parametrize(
+    ("step", "quiet", "pods", "seconds"),
+    [
+        (StopController(), 0.0, 0, 1.0),
+        (ProveHeadroom(), 0.0, 1, 45.0),
+        (Barrier(what="flag", aspects=("flag",), seconds=120.0), 119.5, 1, 0.5),
+        (Barrier(what="flag", aspects=("flag",), seconds=120.0), 120.0, 1, 0.0),
+        (Barrier(what="flag", aspects=("flag",), seconds=120.0), 500.0, 1, 0.0),
+    ],
+)
+def test_the_duration_of_a_step_follows_what_is_done_already(
+    step: Transition, quiet: float, pods: int, seconds: float
+) -> None:
+    facts = replace(at_rest(1), controller=replace(RUNNING, pods=pods), quiet={"flag": quiet})
+    assert duration(step, facts) == seconds
+
+
 @pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
 def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
     assert SETTINGS.observation_interval(nodes) == seconds
+
+
+@pytest.mark.parametrize(("nodes", "seconds"), [(1, 5.0), (250, 5.0), (500, 10.0), (5000, 100.0)])
+def test_a_large_cluster_looks_at_its_nodes_less_often(nodes: int, seconds: float) -> None:
+    assert SETTINGS.node_interval(nodes) == seconds
+
+
+def test_a_prepared_cluster_deletes_its_routes_at_once_and_in_fewer_batches() -> None:
+    """Every host has known its aliases for long (docs/reference/gardener.md#wait-times)."""
+    prepared = last(PREPARE, at_rest(40), SETTINGS)
+    plan = list(FINISH.transitions(restarted(prepared), SETTINGS.of_prepared()))
+    assert [len(step.targets) for step in plan if isinstance(step, DeleteRoutes)] == [1, 9, 30]
+    assert "barrier-aliases" not in {step.id for step in plan}
 
 
 @pytest.mark.parametrize(("done", "count"), [(1, 10), (4, 16), (19, 10), (20, 20), (21, 19), (40, 10)])

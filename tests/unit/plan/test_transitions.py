@@ -91,6 +91,10 @@ def test_aliases_are_not_given_up_without_a_route_to_fall_back_to() -> None:
         "the overlap flag is off, so routes inside the range carry no traffic"
     ]
     assert RemoveSecondaryRange().precondition(facts)[0] == f"VM node-0 holds an alias in {RANGE}"
+    bare = replace(facts, routes=())
+    assert RemoveAliases(("node-1",), without_traffic=True).precondition(bare) == []
+    without_range = RemoveSecondaryRange().effect(facts)
+    assert RemoveAliases(("node-1",)).precondition(without_range) == []  # the route serves whatever the flag is
 
 
 def test_a_target_that_has_vanished_is_skipped() -> None:
@@ -99,6 +103,8 @@ def test_a_target_that_has_vanished_is_skipped() -> None:
     step = AddAliases(("node-0", "node-1"))
     assert step.precondition(facts) == []
     assert step.effect(facts).holders == {cidr(1): frozenset({"node-1"})}
+    without_node = replace(facts, nodes=(replace(node(0), pod_cidr=None), *facts.nodes), routes=(), saved_routes=())
+    assert step.effect(without_node).holders == {cidr(1): frozenset({"node-1"})}
 
 
 @pytest.mark.parametrize(
@@ -245,5 +251,7 @@ def test_targets_are_described_in_a_few_words() -> None:
 def test_only_our_own_alias_moves_when_it_is_added() -> None:
     other = AliasFacts("10.250.7.0/28", "user-range")
     facts = after("add-secondary-range")
-    facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=(other,)),))
-    assert AddAliases(("node-0",)).effect(facts).nodes[0].aliases == (alias(0), other)
+    for held in ((other,), (other, alias(0))):
+        facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=held),))
+        assert AddAliases(("node-0",)).precondition(facts) == []
+        assert AddAliases(("node-0",)).effect(facts).nodes[0].aliases == (alias(0), other)

@@ -9,7 +9,7 @@ import pytest
 from dualstack.plan.facts import Limitation
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
-from dualstack.plan.steps import DeleteRoutes
+from dualstack.plan.steps import DeleteRoutes, SetOverlapFlag
 from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
 from dualstack.plan.strategies.serve import next_transition as after_a_trial
@@ -68,6 +68,11 @@ def test_only_aliases_without_any_route_and_without_the_flag_are_the_end(
     end = last(OVERLAP, at_rest(2), SETTINGS)
     left = tuple(map(route, routes))
     assert stage_of(replace(end, routes=left, subnet=replace(end.subnet, overlap_flag=flag))) is stage
+
+
+def test_without_the_range_the_flag_alone_is_the_stage() -> None:
+    assert stage_of(at_rest(2)) is Stage.ROUTES
+    assert stage_of(SetOverlapFlag().effect(at_rest(2))) is Stage.FLAG
 
 
 @pytest.mark.parametrize("disproved", ["aliases-not-matched", "routes-not-served"])

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
-from dualstack.model.cidr import parse
-from dualstack.plan.blocks import unused_block
+from dualstack.plan.blocks import unused_range
 from dualstack.plan.facts import Aspect, CutoverFacts
 from dualstack.plan.steps.base import Proof, Transition
 
@@ -43,18 +42,8 @@ class RemoveHeadroomTrial(Transition):
 
 
 def trial_range(facts: CutoverFacts) -> str | None:
-    """The CIDR of the trial's range; None when no block of the pod CIDR is unused."""
-    needed = len(facts.pod_cidr_of)
-    sizes = [1 << (32 - parse(cidr).prefixlen) for cidr in facts.pod_cidr_of.values()]
-    holding = 1
-    while holding * min(sizes, default=256) < needed:
-        holding *= 2
-    block = unused_block(facts, holding=holding)
-    if block is None:
-        return None
-    length = min(SMALLEST, 32 - max(0, (needed - 1).bit_length()))
-    found = parse(block)
-    return str(next(iter(found.subnets(new_prefix=max(length, found.prefixlen)))))
+    """The CIDR of the trial's range, with an address for each VM; None when the pod CIDR has no room for it."""
+    return unused_range(facts, min(SMALLEST, 32 - (len(facts.pod_cidr_of) - 1).bit_length()))
 
 
 def trial_aliases(facts: CutoverFacts, block: str) -> dict[str, list[str]]:
