@@ -60,7 +60,7 @@ class TestOverlap:
         assert len(overlap.result["checks"]) >= 15
 
     def test_standard_output_is_one_object_of_the_schema(self, overlap: Outcome) -> None:
-        assert overlap.result["schema"] == "dualstack.rehearsal/v1"
+        assert overlap.result["schema"] == "dualstack.rehearsal/v2"
         assert overlap.result.keys() == KEYS
 
     def test_no_pair_loses_connectivity(self, overlap: Outcome) -> None:

@@ -63,7 +63,7 @@ def test_the_result_of_a_rehearsed_snapshot_fits_the_terminal() -> None:
         seconds=754.0,
     )
     result = LiveResult(
-        schema="dualstack.live-rehearsal/v1",
+        schema="dualstack.live-rehearsal/v2",
         result="failed",
         reason="the command `dualstack prepare` ended with status 1:\n" + "it says why, at length; " * 9,
         prepare=outcome,

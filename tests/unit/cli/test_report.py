@@ -214,7 +214,7 @@ def test_other_documents_are_refused_by_name(text: str, reason: str) -> None:
 
 
 def test_a_rehearsal_that_was_refused_has_a_page_too() -> None:
-    ending = {"schema": "dualstack.rehearsal/v1", "result": "refused", "reason": "no", "faults": ["a", "b"]}
+    ending = {"schema": "dualstack.rehearsal/v2", "result": "refused", "reason": "no", "faults": ["a", "b"]}
     words = Page(page(ending)).words
     assert "refused: no" in words
     assert "Faults a b" in words

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dualstack.cli.rehearsal.result import Result
+from dualstack.cli.rehearsal.result import Result, bounded
 from dualstack.cli.rehearsal.summary import WIDTH, summarise
 
 ROWS = 24
@@ -18,6 +18,12 @@ PHASES = [
     {"name": name, "startedAt": start, "finishedAt": end}
     for name, start, end in (("preparation", 41.4, 45.3), ("cut-over", 1121.7, 2407.1), ("roll-out", 2743.4, None))
 ]
+
+
+def loss(pairs: int) -> dict[str, Any]:
+    broken = [{**PAIR, "seconds": 131.25, "waited": 0.0}] * pairs
+    times = {"max": 131.25, "p99": 131.25, "total": 131.25 * pairs}
+    return bounded({"pairs": 6, "laterPairs": 0, "current": 2, "brokenPairs": broken, "blackoutSeconds": times})
 
 
 def result(**changes: Any) -> Result:
@@ -35,7 +41,14 @@ def result(**changes: Any) -> Result:
         "notices": [],
         "nodes": {"atStart": 3, "atEnd": 3, "replaced": 3, "dualStack": 3},
         "changes": [{"what": "nodes", "before": "3 IPv4", "after": "3 dual-stack"}],
-        "traffic": {"pairs": 6, "laterPairs": 18, "current": 0, "brokenPairs": [], "blackoutSeconds": {"max": 0.0}},
+        "traffic": {
+            "pairs": 6,
+            "laterPairs": 18,
+            "current": 0,
+            "lostPairs": 0,
+            "brokenPairs": [],
+            "blackoutSeconds": {"max": 0.0},
+        },
         "compute": {"calls": 223, "mutations": 13, "byMethod": {"routes.delete": 3, "routes.list": 9}},
         "checks": [{"id": f"check.{number}", "status": "passed", "evidence": "good"} for number in range(18)],
         "kills": [],
@@ -43,12 +56,6 @@ def result(**changes: Any) -> Result:
         "nextSteps": ["Restart the workloads whose pods still have IPv4 only: default deployment/web."],
     }
     return msgspec.convert({**fields, **changes}, Result)
-
-
-def loss(pairs: int) -> dict[str, Any]:
-    broken = [{**PAIR, "seconds": 131.25}] * pairs
-    times = {"max": 131.25, "p99": 131.25, "total": 131.25 * pairs}
-    return {"pairs": 6, "laterPairs": 0, "current": 2, "brokenPairs": broken, "blackoutSeconds": times}
 
 
 FAULTS = {
@@ -81,6 +88,15 @@ def test_r6_no_line_is_wider_than_the_screen_and_the_verdict_is_on_the_last_one(
     assert len(lines) - verdict < ROWS
     assert "What to do next on a live cluster" in lines[verdict:]
     assert not re.search(r"\['|\[\]", "\n".join(lines))
+
+
+def test_a_result_lists_the_pairs_that_were_broken_longest_and_counts_all() -> None:
+    waits = [{**PAIR, "seconds": 0.0, "waited": float(number)} for number in range(150)]
+    lost = [{**PAIR, "seconds": float(number), "waited": 1.0} for number in range(1, 6)]
+    traffic = bounded({"pairs": 9, "brokenPairs": [*waits, *lost]})
+    assert [pair["seconds"] for pair in traffic["brokenPairs"][:6]] == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    assert (traffic["brokenPairs"][5]["waited"], len(traffic["brokenPairs"])) == (149.0, 100)
+    assert (traffic["lostPairs"], traffic["waitedPairs"], traffic["pairs"]) == (5, 154, 9)
 
 
 def test_r6_no_word_is_broken() -> None:

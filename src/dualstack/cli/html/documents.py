@@ -180,7 +180,7 @@ def _steps(outcome: Outcome) -> Section:
 
 
 _ARTICLES: Mapping[str, Callable[[dict[str, Any]], Article]] = {
-    "dualstack.rehearsal/v1": _rehearsal,
+    "dualstack.rehearsal/v2": _rehearsal,
     "dualstack.verify/v1": _verification,
     "dualstack.preflight/v1": _preflight,
     "dualstack.plan/v1": _plan,

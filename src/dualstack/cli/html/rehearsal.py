@@ -18,8 +18,8 @@ MOST_PAIRS = 25
 
 def rehearsal_article(result: Result) -> Article:
     """Verdict, course, interruptions, calls, checks and what the verdict rests on."""
-    broken = [pair for pair in result.traffic["brokenPairs"] if pair["seconds"]]
-    longest = max((pair["seconds"] for pair in broken), default=0.0)
+    broken = result.traffic["lostPairs"]
+    longest = max((pair["seconds"] for pair in result.traffic["brokenPairs"]), default=0.0)
     lost = f"longest interruption {longest:.1f} s" if broken else "no pod pair lost connectivity"
     way = landscape_of(result).describe(result.strategy)
     failed = result.result == "failed"
@@ -84,17 +84,16 @@ def _phases(phases: tuple[Phase, ...]) -> Timeline:
 
 
 def _interruptions(result: Result) -> Section:
-    found = sorted(result.traffic["brokenPairs"], key=lambda pair: -pair["seconds"])
-    broken = [pair for pair in found if pair["seconds"]]
-    if not broken:
+    lost = result.traffic["lostPairs"]
+    if not lost:
         pairs = result.traffic["pairs"]
         return Section("Interruptions", paragraphs=[f"None of {pairs} pod pairs lost connectivity."])
     rows = [
         (pair["from"], pair["to"], pair["family"], f"{pair['seconds']:.1f} s", duration(max(0.0, pair["since"])))
-        for pair in broken[:MOST_PAIRS]
+        for pair in result.traffic["brokenPairs"][: min(lost, MOST_PAIRS)]
     ]
-    more = [f"{len(broken) - MOST_PAIRS} more pairs are in the JSON document."] if len(broken) > MOST_PAIRS else []
-    table = Table(f"{len(broken)} pod pairs, the longest first", ("From", "To", "Family", "Interrupted", "At"), rows)
+    more = [f"{lost - MOST_PAIRS} more pairs lost connectivity."] if lost > MOST_PAIRS else []
+    table = Table(f"{lost} pod pairs, the longest first", ("From", "To", "Family", "Interrupted", "At"), rows)
     return Section("Interruptions", [table], more)
 
 

@@ -23,7 +23,7 @@ from dualstack.cli.live.snapshot import describe
 from dualstack.cli.rehearsal.checks import LONGEST_WAIT
 from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world
-from dualstack.cli.rehearsal.result import traffic_since
+from dualstack.cli.rehearsal.result import bounded, traffic_since
 from dualstack.cli.rehearsal.world import WorldAddress
 from dualstack.cli.words import bullets, duration, tell, wrapped
 from dualstack.gce import ComputeClient
@@ -142,10 +142,10 @@ async def _rehearse(
     except (ProcessEnded, DualstackError) as error:
         reason = str(error)
     traffic = await _control(session, address, "GET", "/traffic")
-    account = traffic_since(traffic, origin)
+    account = bounded(traffic_since(traffic, origin))
     reason = reason or _loss(account)
     return LiveResult(
-        schema="dualstack.live-rehearsal/v1",
+        schema="dualstack.live-rehearsal/v2",
         result="failed" if reason else "succeeded",
         reason=reason,
         prepare=outcomes.get("prepare"),

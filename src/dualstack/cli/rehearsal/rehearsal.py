@@ -34,7 +34,7 @@ from dualstack.cli.rehearsal.processes import (
 )
 from dualstack.cli.rehearsal.progress_limit import ProgressLimit
 from dualstack.cli.rehearsal.record import BACK, FORWARD, MAX_SAME_FAILURES, Direction, Record, at_rest
-from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, faults_since, traffic_since
+from dualstack.cli.rehearsal.result import Nodes, Result, Run, ShootName, Time, bounded, faults_since, traffic_since
 from dualstack.cli.rehearsal.world import RequestRefused, World, open_world
 from dualstack.cli.words import duration
 from dualstack.gardener.model.names import DECOYS
@@ -375,7 +375,7 @@ class Rehearsal:
                 request_seconds=round(self._pace.request_seconds, 3),
                 note=self._pace.describe(),
             ),
-            traffic=traffic_since(await world.control("/traffic"), self._origin),
+            traffic=bounded(traffic_since(await world.control("/traffic"), self._origin)),
             compute=await world.control(f"/compute/statistics?caller={self._options.landscape.caller}"),
             kills=self._kills(),
             faults=faults_since(await world.control("/faults"), self._origin),

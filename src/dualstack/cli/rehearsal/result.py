@@ -1,4 +1,4 @@
-"""The result of a rehearsal as `--output json` prints it (`dualstack.rehearsal/v1`). Times are simulated seconds."""
+"""The result of a rehearsal as `--output json` prints it (`dualstack.rehearsal/v2`). Times are simulated seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dualstack.cli.node_history import NodeHistory
 from dualstack.verify.inventory import Change
 from dualstack.verify.judging import Check
 
-SCHEMA = "dualstack.rehearsal/v1"
+SCHEMA = "dualstack.rehearsal/v2"
+MOST_PAIRS = 100
+"""How many broken pairs a result lists: a hundred nodes have 9,900."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +103,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole rehearsal. `traffic` and `compute` are the simulated world's accounts of all runs; `next_steps` is for
-    the user of a live cluster. `strategy` is None in a landscape that has none. `commands`: the results of
-    `dualstack prepare` and `dualstack finish`. `infrastructure` and `owner` are for the landscape `gardener`: the
-    Infrastructure controller, and what the owner of the Shoot saw. node_history: empty in a cluster of more than 100
-    nodes.
+    """The whole rehearsal. `traffic` (as of `bounded`) and `compute` are the simulated world's accounts of all runs;
+    `next_steps` is for the user of a live cluster. `strategy` is None in a landscape that has none. `commands`: the
+    results of `dualstack prepare` and `dualstack finish`. `infrastructure` and `owner` are for the landscape
+    `gardener`: the Infrastructure controller, and what the owner of the Shoot saw. node_history: empty in a cluster of
+    more than 100 nodes.
 
     `back` is set only if the rehearsal went back as well.
     """
@@ -156,6 +158,18 @@ def traffic_since(traffic: dict[str, Any], origin: float) -> dict[str, Any]:
         {**_since(origin, outage, "since"), "seconds": round(outage["seconds"], 3)} for outage in account["outages"]
     ]
     return account
+
+
+def bounded(traffic: dict[str, Any]) -> dict[str, Any]:
+    """The account for a result: of `brokenPairs` those without connectivity for longest, and how many lost it
+    (`lostPairs`) or waited for their first contact (`waitedPairs`)."""
+    broken = traffic["brokenPairs"]
+    return {
+        **traffic,
+        "lostPairs": sum(pair["seconds"] > 0 for pair in broken),
+        "waitedPairs": sum(pair["waited"] > 0 for pair in broken),
+        "brokenPairs": sorted(broken, key=lambda pair: (-pair["seconds"], -pair["waited"]))[:MOST_PAIRS],
+    }
 
 
 def _since(origin: float, entry: dict[str, Any], key: str) -> dict[str, Any]:

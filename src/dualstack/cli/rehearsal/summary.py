@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from msgspec import UnsetType
 
@@ -144,12 +143,12 @@ def _checks(checks: tuple[Check, ...]) -> Iterator[str]:
 
 
 def _traffic(result: Result) -> Iterator[str]:
-    broken = _lost(result.traffic)
+    lost = result.traffic["lostPairs"]
     yield f"Traffic: {_connectivity(result)}"
-    for pair in broken[:_MOST_PAIRS]:
+    for pair in result.traffic["brokenPairs"][: min(lost, _MOST_PAIRS)]:
         yield f"  {pair['from']} -> {pair['to']}: {pair['seconds']:.1f} s"
-    if len(broken) > _MOST_PAIRS:
-        yield f"  ... and {len(broken) - _MOST_PAIRS} more"
+    if lost > _MOST_PAIRS:
+        yield f"  ... and {lost - _MOST_PAIRS} more"
 
 
 def _verdict(result: Result) -> Iterator[str]:
@@ -201,22 +200,17 @@ def _nodes(run: Result | Run) -> str:
 
 
 def _connectivity(result: Result) -> str:
-    traffic, broken = result.traffic, _lost(result.traffic)
-    if not broken:
+    traffic, lost = result.traffic, result.traffic["lostPairs"]
+    if not lost:
         count = traffic.get("laterPairs", 0)
         later = f", nor any of the {count} that formed later," if count else ""
         return f"none of {traffic['pairs']} pod pairs{later} lost connectivity (blackout 0.0 s)"
     blackout, current = traffic["blackoutSeconds"], traffic["current"]
     still = f"; {current} pod pairs have none at the end" if current else ""
     return (
-        f"{len(broken)} pod pairs lost connectivity, for at most {blackout['max']:.1f} simulated seconds over IPv4 "
+        f"{lost} pod pairs lost connectivity, for at most {blackout['max']:.1f} simulated seconds over IPv4 "
         f"(p99 {blackout['p99']:.1f} s){still}"
     )
-
-
-def _lost(traffic: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pairs that lost connectivity, without those that only waited for their first contact."""
-    return [pair for pair in traffic["brokenPairs"] if pair["seconds"]]
 
 
 def _count(checks: Sequence[Check]) -> str:
