@@ -13,6 +13,7 @@ from dualstack.model.events import StrategyChosen
 from dualstack.plan.costs import PROPAGATION
 from dualstack.plan.facts import REPORT_OF_NEW_NODE
 from dualstack_sim.compute.project.knobs import Knobs
+from dualstack_sim.compute.project.latency import OBSERVED_REQUESTS, LatencyProfile
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults.reading import parse_faults
 from dualstack_sim.rules.profiles import LAGS
@@ -69,6 +70,8 @@ class Scenario:
     faults: tuple[dict[str, Any], ...]
     kill: tuple[str, float] | None
     losses: tuple[Loss, ...]
+    requests_take_time: bool = False
+    """Whether answers take as long as observed (docs/reference/compute-engine.md#request-latency), or no time."""
 
     @classmethod
     def of(cls, seed: int) -> Scenario:
@@ -110,6 +113,7 @@ class Scenario:
                 subnetwork_patch=draw.choice(("grouped", "single")),
                 alias_over_route=draw.choice(("accept", "accept", "accept", "refuse")),
             ),
+            requests_take_time=draw.random() < 0.3,
         )
 
     @property
@@ -120,6 +124,7 @@ class Scenario:
     def __str__(self) -> str:
         words = [f"{self.nodes} nodes of {describe(self.shoot)}", f"propagation {self.lag}", *map(str, self.faults)]
         words += [str(part) for part in (self.knobs, self.fabric, *self.losses)]
+        words += ["answers as late as observed"] if self.requests_take_time else []
         return "; ".join([*words, f"killed at {self.kill}"] if self.kill else words)
 
     def run(self) -> tuple[str, list[str]]:
@@ -136,6 +141,7 @@ class Scenario:
             knobs=self.knobs,
             fabric_knobs=self.fabric,
             lag=LAGS[self.lag],
+            latency=LatencyProfile(requests=OBSERVED_REQUESTS) if self.requests_take_time else None,
             strategy=self.strategy,
         ) as world:
             losing = [asyncio.ensure_future(lose(world, loss)) for loss in self.losses]
