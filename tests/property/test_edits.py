@@ -372,6 +372,19 @@ def test_p05_null_and_missing_fields_of_the_dns_service_stay(spec: dict[str, Any
     assert back["spec"]["clusterIPs"] == [golden.DNS4]
 
 
+@pytest.mark.parametrize("policy", ["PreferDualStack", "SingleStack"])
+def test_p22_the_policy_of_the_dns_service_comes_back_with_the_way_back(policy: str) -> None:
+    live = deepcopy(stages_of("coredns")[0][2].new)
+    live["spec"]["ipFamilyPolicy"] = policy
+
+    *forward, back = _through("coredns", live)
+
+    assert forward[0] == live
+    assert forward[-1]["spec"]["ipFamilyPolicy"] == "PreferDualStack"
+    assert forward[-1]["spec"]["clusterIPs"] == [golden.DNS4, golden.DNS6]
+    assert back == live
+
+
 def test_p05_a_null_in_the_ipam_plugin_is_like_no_value() -> None:
     live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[0].new)
     ipam = {"type": "host-local", "subnet": "usePodCidr", "ranges": None, "dataDir": None}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dualstack.gardener.model.names import RESTARTED_AT
 from dualstack.gardener.model.networks import Networks, dns_is_dual
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.families import from_migration_on
+from dualstack.gardener.render.families import from_memory, from_migration_on, with_memory
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model.cidr import family
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
@@ -17,6 +18,8 @@ from dualstack.model.parts import Part, Presence, UnknownShape, texts_at, value_
 from dualstack.model.workloads import with_template_annotation
 
 _LABELS = {"k8s-app": "kube-dns"}
+_POLICY = "ipFamilyPolicy"
+_SINGLE_STACK = {_POLICY: "SingleStack"}
 _COREFILE = """.:8053 {
   health {
     lameduck 15s
@@ -64,16 +67,17 @@ def _edited_service(live: Manifest, addresses: Sequence[str]) -> Manifest:
         raise UnknownShape(live, "it has no cluster IP")
     if len(addresses) < 2 and len(current) < 2:
         return live
-    families = [family(address) for address in addresses]
-    return {
-        **live,
-        "spec": {
-            **spec,
-            "ipFamilyPolicy": "PreferDualStack" if len(addresses) == 2 else "SingleStack",
-            "clusterIPs": [current[0], *addresses[1:]],
-            **({"ipFamilies": families} if spec.get("ipFamilies") else {}),
-        },
-    }
+    if len(addresses) < 2:
+        live, policy = from_memory(live, _SINGLE_STACK)
+    else:
+        policy = {_POLICY: "PreferDualStack"}
+        live = live if len(current) == 2 else with_memory(live, _SINGLE_STACK | _set_in(spec), _SINGLE_STACK)
+    families = {"ipFamilies": [family(address) for address in addresses]} if spec.get("ipFamilies") else {}
+    return {**live, "spec": {**spec, **policy, "clusterIPs": [current[0], *addresses[1:]], **families}}
+
+
+def _set_in(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {_POLICY: spec[_POLICY]} if spec.get(_POLICY) else {}
 
 
 def _deployment(shoot: ShootView) -> Manifest:
@@ -122,7 +126,7 @@ def _service(addresses: Sequence[str]) -> Manifest:
         spec={
             "type": "ClusterIP",
             "selector": _LABELS,
-            "ipFamilyPolicy": "SingleStack",
+            **_SINGLE_STACK,
             "clusterIP": addresses[0],
             "clusterIPs": list(addresses),
             "ports": [
