@@ -8,9 +8,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
+from dualstack.cli.rehearsal.claims import measured_differences
+from dualstack.gardener.error_codes import error_codes
+from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.gates import cloud_limitation
@@ -18,6 +22,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import AddAliases, Barrier, RemoveSecondaryRange, RestoreRoutes
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.base import Strategy
+from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.machines import Loss, lose
 from tests.storm.outcomes import ALIASES_NOT_MATCHED, faults
@@ -105,8 +110,7 @@ def test_p24_a_replaced_vm_is_not_taken_for_the_result_of_a_trial(step: str, num
             await world.clock.sleep(60.0)
             assert world.broken() == ()
             assert world.longest_wait() <= LONGEST
-            # The nodes on trial and joining report each other: an outage that it counts is said to be uncertain.
-            assert {outage.bound for outage in world.measured()} <= {"about"}
+            assert world.measured() == []
             annotations = world.infrastructure()["metadata"]["annotations"]
             assert "dualstack.dev/overlap-unsupported" not in annotations
             assert set(await world.aliases()) == {each.name for each in world.nodes}
@@ -126,6 +130,7 @@ def test_p24_a_node_that_joins_where_aliases_carry_nothing_gets_its_route(step: 
             assert world.longest_wait() <= limit
             assert await world.routes() == {each.name for each in world.nodes}
             assert ALIASES_NOT_MATCHED in str(world.errors[0])
+            assert measured_differences(world.measured(), world.ledger()) == []
 
     virtually(main)
 
@@ -146,5 +151,69 @@ def test_p10_a_node_that_joins_is_no_reason_to_try_an_outage_again() -> None:
             assert "not tried again" in str(world.errors[-1])
             assert world.steps().count("delete-routes") == 1
             assert world.ledger().outages == outages
+
+    virtually(main)
+
+
+ALIAS = "instances.updateNetworkInterface"
+NO_MORE_ALIASES = {"limit": "ALIASES_PER_NETWORK_GLOBAL", "value": 0}
+
+
+@pytest.mark.parametrize(("new_routes", "limit"), [("allow", LONGEST), ("deny", LONGEST + SETTINGS.barrier_routes)])
+def test_p31_a_node_that_joins_and_gets_no_alias_gets_its_route_when_the_range_is_gone(
+    new_routes: Literal["allow", "deny"], limit: float
+) -> None:
+    async def main() -> None:
+        knobs = Knobs(new_route_in_flagged_range=new_routes)
+        async with storm_world(*faults({"method": ALIAS, "nth": 2, "quota": NO_MORE_ALIASES}), knobs=knobs) as world:
+            await joins(world, "add-aliases", 1)
+            await world.operate(attempts=1)
+            await world.clock.sleep(60.0)
+            assert world.dark() == set()
+            assert world.broken() == ()
+            assert world.longest_wait() <= limit
+            assert await world.routes() == {each.name for each in world.nodes}
+            assert await world.aliases() == {}
+            assert not world.controller_stopped()
+            assert "rolled back to routes only" in str(world.errors[0])
+
+    virtually(main)
+
+
+def test_p31_without_alias_route_and_lossless_way_back_only_the_node_that_joins_stays_dark_and_is_named() -> None:
+    """The route canary is gone, so the range cannot go without an outage of other nodes."""
+
+    async def main() -> None:
+        async with storm_world(*faults({"method": ALIAS, "nth": 4, "quota": NO_MORE_ALIASES})) as world:
+            await joins(world, "barrier-route-canary", 1)
+            await world.operate(attempts=1)
+            await world.clock.sleep(60.0)
+            assert world.broken() == ()
+            (dark,) = set.intersection(*(set(pair) for pair in world.dark()))
+            assert f"among them {dark}, stay unreachable: the cloud refused every way" in str(world.errors[0])
+            assert error_codes(world.errors[0]) == ("ERR_INFRA_QUOTA_EXCEEDED",)
+
+    virtually(main)
+
+
+def test_p31_a_node_that_joins_gets_its_alias_also_while_the_shoot_is_failed() -> None:
+    """The flag could not be cleared, and the route controller stays stopped."""
+    forbidden = {"status": 403, "reason": "forbidden", "message": "Required permission"}
+    refusal = {"method": "subnetworks.patch", "nth": 5, "count": 99, "errorBefore": forbidden}
+
+    async def main() -> None:
+        async with storm_world(*faults(refusal)) as world:
+            assert not await world.operate(attempts=2)
+            assert (await world.subnet())["allowSubnetCidrRoutesOverlap"]
+            failed = {"spec": {"shoot": {"status": {"lastOperation": {"state": "Failed"}}}}}
+            world.store.patch(gardener_kinds.CLUSTER, world.namespace, failed)
+            before = world.infrastructure()["status"]
+            async with world.nodes_followed():
+                await lose(world, Loss(0.0, 1, replaced=True))
+                await world.clock.sleep(60.0)
+            assert world.dark() == set()
+            assert world.longest_wait() <= LONGEST
+            assert set(await world.aliases()) == {each.name for each in world.nodes}
+            assert world.infrastructure()["status"] == before
 
     virtually(main)

@@ -29,7 +29,7 @@ from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.steps.decoys import RemoveDecoys
-from dualstack.plan.strategies.back import WITHOUT_GATES, clean, way_back
+from dualstack.plan.strategies.back import WITHOUT_GATES, clean, reachable_alone, way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import FOLLOW
 from dualstack.plan.strategies.serve import refusal, serve
@@ -102,6 +102,12 @@ class CutOver:
         """Give nodes that join after the cut-over their alias, and change nothing else, even if it is refused."""
         await self._run(self._actuator(), FOLLOW, announce=False)
 
+    async def serve_joined(self) -> None:
+        """Serve unreachable nodes of a cut-over that rests, by whichever way the cloud accepts, and change nothing
+        else."""
+        if (facts := await self.observe()).range_present and facts.unreachable:
+            await self._run(self._actuator(), serve(sacrifice=False), announce=False)
+
     async def interrupted(self) -> None:
         """Bring the cluster to rest after a run that was ended between two steps: take back what was on trial, and
         serve unreachable nodes.
@@ -164,7 +170,8 @@ class CutOver:
 
         Nodes that are unreachable are served again. After an error that no retry removes, a cut-over without a deleted
         route returns to routes: while the range exists, the cloud may refuse routes for new nodes
-        (docs/reference/cut-over.md#k1). Once a route is deleted, the old configuration of cloud-controller-manager
+        (docs/reference/cut-over.md#k1). A node that has joined and gets neither gets its route when the range is gone.
+        Once a route is deleted, the old configuration of cloud-controller-manager
         would create it again, so it stays stopped until the cut-over is finished (docs/reference/weaknesses.md#w6).
         """
         facts = await actuator.observe()
@@ -174,7 +181,7 @@ class CutOver:
             outcome = await self._serve(refused, sacrifice=not strategy.lossless)
             facts = await actuator.observe()
         way = to_routes(facts)
-        if for_good and nothing_deleted(facts) and way.next_transition(facts, self.settings) is not None:
+        if for_good and may_leave(facts) and way.next_transition(facts, self.settings) is not None:
             begun = facts.range_present or facts.subnet.overlap_flag or facts.left_over
             try:
                 await self._leave(way)
@@ -189,11 +196,12 @@ class CutOver:
         return outcome
 
     async def _leave(self, way: Strategy) -> None:
-        """Back to routes, all of which are there; at last without the gates, which may fail because of the range."""
+        """Back to routes; at last without the gates, which may fail because of the range, and without the aliases that
+        the cloud refuses to nodes that have joined."""
         try:
             await self._run(self._actuator(), way, announce=False)
-        except GateFailed:
-            if not nothing_deleted(await self.observe()):
+        except (GateFailed, ComputeRefusal):
+            if not may_leave(await self.observe()):
                 raise
             await self._run(self._actuator(), WITHOUT_GATES, announce=False)
 
@@ -210,6 +218,11 @@ class CutOver:
 def is_final(error: DualstackError) -> bool:
     """Whether the same attempt fails again until a person or another program changes something."""
     return isinstance(error, GateFailed) or (isinstance(error, ComputeRefusal) and error.retry_after is None)
+
+
+def may_leave(facts: CutoverFacts) -> bool:
+    """Whether every reachable VM still has its route, so that none of them loses anything when the range goes."""
+    return nothing_deleted(reachable_alone(facts))
 
 
 def nothing_deleted(facts: CutoverFacts) -> bool:

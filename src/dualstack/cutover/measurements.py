@@ -25,7 +25,8 @@ class Begin:
     """When a blackout began, in seconds since the epoch.
 
     bound: empty if the end of its first operation was observed; `at most` if the process was killed before, so `since`
-    is the request; `at least` if it began earlier than `since`; `about` if a report may have had another cause.
+    is the request, or if a report may have had another cause; `about` if the begin of the trial is unknown besides;
+    `at least` if it began earlier than `since`.
     """
 
     since: float

@@ -7,7 +7,8 @@ gives up only between two steps, where the cluster is in a state that the invari
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from dualstack.cutover.retries import RetryBudget
 from dualstack.model.errors import ComputeError, DualstackError, GateFailed, KubeError, Unsupported, WithoutEffect
 from dualstack.model.events import Listener, OutageExpected, OutageMeasured, StepFailed, StepFinished, StepStarted
 from dualstack.plan.costs import describe_outage, outage
-from dualstack.plan.facts import CutoverFacts, Limitation
+from dualstack.plan.facts import SETTLED, CutoverFacts, Limitation
 from dualstack.plan.gates import CLAUSES, cloud_limitation
 from dualstack.plan.invariants import check
 from dualstack.plan.settings import Settings
@@ -86,6 +87,7 @@ class _Run:
         self._blackout = BlackoutWatch()
         self._kept: Begin | None = None
         self._trial_begun: float | None = None
+        self._trial_served: float = -math.inf
         self._rounds, self._round_begun = 0, clock.now()
         self._refusal: DualstackError | None = None
         self._latest: CutoverFacts
@@ -156,8 +158,10 @@ class _Run:
         """
         reporting = self._latest.with_network_problem
         if not self._latest.disproved and self._latest.reports_are_ambiguous:
-            since = self._clock.now() if self._trial_begun is None else self._trial_begun
-            self._blackout.suspect(Begin(since, "about"), self._latest.on_trial)
+            if self._trial_begun is None:
+                self._blackout.suspect(Begin(self._clock.now(), "about"), self._latest.on_trial)
+            elif self._trial_served < self._trial_begun + SETTLED:  # else what it depends on had been shown already
+                self._blackout.suspect(Begin(self._trial_begun, "at most"), self._latest.on_trial)
             outcome = await self._retreat(way_back(Stage.ROUTES), Stage.ROUTES)
             return GateFailed(f"{error}; {outcome}; a node joined or left meanwhile, so the report may be due to that")
         begin = Begin(self._clock.now(), "at least") if self._trial_begun is None else Begin(self._trial_begun)
@@ -330,6 +334,7 @@ class _Run:
         while (left := until - self._clock.now()) > interval:
             await self._clock.sleep(interval)
             reports = await self._with_retries(self._actuator.node_reports)
+            self._note_trial(on_trial, reports.with_network_problem)
             if on_trial & reports.with_network_problem or any(
                 known.get(name) != pod_cidr for name, pod_cidr in reports.pod_cidrs.items()
             ):
@@ -372,8 +377,14 @@ class _Run:
         return await self._observe()
 
     async def _observe(self) -> CutoverFacts:
-        self._latest = self._change_times.update(await self._with_retries(self._actuator.observe))
-        return self._latest
+        self._latest = facts = self._change_times.update(await self._with_retries(self._actuator.observe))
+        self._note_trial(facts.on_trial, facts.with_network_problem)
+        return facts
+
+    def _note_trial(self, on_trial: Collection[str], reporting: frozenset[str]) -> None:
+        """Remember when a node on trial was last seen without a network problem."""
+        if on_trial and reporting.isdisjoint(on_trial):
+            self._trial_served = self._clock.now()
 
     async def _with_retries(self, read: Callable[[], Awaitable[Result]]) -> Result:
         """Read, and retry as the retry budget allows."""

@@ -20,6 +20,7 @@ yields is the next step:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from dualstack.plan import gates
@@ -170,11 +171,25 @@ def way_back(to: Stage = Stage.ROUTES) -> Strategy:
     return Strategy("back", planner, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)
 
 
+def reachable_alone(facts: CutoverFacts) -> CutoverFacts:
+    """The same cluster without its unreachable VMs."""
+    return replace(facts, nodes=tuple(node for node in facts.nodes if node.name not in facts.unreachable))
+
+
 def _ungated(facts: CutoverFacts, settings: Settings) -> Transition | None:
+    if facts.range_present and facts.unreachable:
+        missing = tuple(name for name in facts.unreachable if not facts.routed(name))
+        route = RestoreRoutes(missing, optional=True)
+        if missing and facts.subnet.overlap_flag and not any(step.startswith(route.id) for step in facts.refused):
+            return route
+        facts = reachable_alone(facts)
     taken_as_passed = {gate.id: gate.aspects for gate in (gates.RESTORED_ROUTES, gates.UNALIAS_CANARY)}
     return next_transition(facts.with_runtime_state(passed={**facts.passed, **taken_as_passed}), settings)
 
 
 WITHOUT_GATES = Strategy("back", _ungated, MAKE_BEFORE_BREAK_BACKWARDS, lossless=True)
-"""Back to routes while every route is there and a gate has failed: the problem that the nodes report may be due to the
-range, as above the limits of hybrid subnets, and its removal is then the only remedy."""
+"""Back to routes while every reachable VM has its route, and a gate has failed or an alias was refused.
+
+The problem that the nodes report may be due to the range, as above the limits of hybrid subnets; its removal is then
+the only remedy. A node that has joined may get neither an alias nor, under the range, a route
+(docs/reference/cut-over.md#k1); it gets its route as soon as the range is gone."""

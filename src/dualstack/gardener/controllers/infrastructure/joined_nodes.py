@@ -1,5 +1,9 @@
 """Gives nodes that join after the cut-over their alias, as long as VMs without one may become nodes.
 
+Also while the Shoot is Failed: a cut-over that rests with flag and range, such as one whose flag cannot be cleared, has
+stopped the route controller, so that nothing else serves a node that joins. No object of the Shoot is changed for it
+(docs/reference/gardener.md#failed-shoot).
+
 Until the machine classes are new, some minutes after the cut-over or longer where another program renders them, each
 new VM has neither a route nor an alias, and no reconcile of the Infrastructure is due. The operator watches the Nodes
 meanwhile (`dualstack.operator.shoot_nodes`). A node with two pod CIDRs got them from its VM, hence from a new class.
@@ -22,9 +26,10 @@ program can remove."""
 
 @dataclass(frozen=True, slots=True)
 class JoinedNodes:
-    """The nodes of one Shoot whose cut-over has ended."""
+    """The nodes of one Shoot whose cut-over has ended; or has failed for good, where it rests with the range."""
 
     migration: Migration
+    ended: bool
 
     async def run(self) -> float | None:
         """Add the missing aliases. Returns the seconds until the next try, or None: the watch shows nodes that join."""
@@ -33,7 +38,10 @@ class JoinedNodes:
             await migration.record.annotate(FOLLOWED, None)
             return None
         try:
-            await migration.cut_over(keeps_controller=True).follow()
+            if self.ended:
+                await migration.cut_over(keeps_controller=True).follow()
+            else:
+                await migration.cut_over().serve_joined()
         except DualstackError as error:
             message = f"nodes that have joined stay without connectivity until they have their alias: {error}"
             await migration.events.announce_again("AliasMissing", message, series=message, kind="Warning")

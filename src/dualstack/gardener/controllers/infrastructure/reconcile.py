@@ -92,10 +92,13 @@ class InfrastructureController:
         """While no reconcile is requested: prepare the Shoot or undo that, or give nodes that join their alias."""
         found = await self._kube.get(INFRASTRUCTURE, name, namespace)
         shoot = dig(await self._kube.get(CLUSTER, namespace), "spec", "shoot")
-        if found is None or shoot is None or is_pending(found) or is_failed(shoot):
+        if found is None or shoot is None:
             return None
-        if dig(found, "metadata", "annotations", FOLLOWED) is not None and _is_published(found):
-            return await JoinedNodes(await self._migration(found, shoot, self._emit)).run()
+        at_rest, over = is_failed(shoot), _is_published(found) and not is_pending(found)
+        if dig(found, "metadata", "annotations", FOLLOWED) is not None and (at_rest or over):
+            return await JoinedNodes(await self._migration(found, shoot, self._emit), ended=over).run()
+        if is_pending(found) or at_rest:
+            return None
         noted = dig(found, "metadata", "annotations", PREPARED) is not None
         if not noted and not is_requested(_as_published(ShootView.of(shoot), found)):
             return None
