@@ -44,6 +44,8 @@ def _agent(objects: SystemObjects, _pods: str) -> str:
         exempt = (read_mapping(text).get("nonMasqueradeCIDRs") or []) if text else []
     except ValueError as error:
         raise InvalidInput(f"ConfigMap kube-system/{_AGENT}: config: {error}") from error
+    if not isinstance(exempt, list):
+        raise InvalidInput(f"ConfigMap kube-system/{_AGENT}: config: nonMasqueradeCIDRs is not a list")
     if cidr.covered(cidr.INTERNET, exempt):
         return ""
     return f"DaemonSet kube-system/{_AGENT}, whose nonMasqueradeCIDRs are not the internet"

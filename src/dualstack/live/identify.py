@@ -107,7 +107,7 @@ async def identify(compute: ComputeClient, objects: ClusterObjects, stated: Stat
         raise InvalidInput(f"the Nodes are in several regions, {', '.join(sorted(regions))}; one is supported")
     (region,) = regions
     subnet = await _nodes_subnet(compute, region, vms)
-    networking = _networking(platform, objects, stated)
+    networking = ipv4_ranges(platform, objects, stated)
     routes = await compute.list("global/routes", fields=_ROUTE_FIELDS)
     name = _name(platform, objects, stated, vms, routes)
     return Identity(
@@ -147,7 +147,7 @@ def platform_of(objects: ClusterObjects) -> tuple[PlatformName, str]:
     return "other", "no object of Gardener, kOps or kubeadm"
 
 
-def _networking(platform: PlatformName, objects: ClusterObjects, stated: Stated) -> dict[str, str]:
+def ipv4_ranges(platform: PlatformName, objects: ClusterObjects, stated: Stated) -> dict[str, str]:
     """The IPv4 ranges of pods and services, in canonical form."""
     found = {"pods": stated.pods, "services": stated.services}
     data = {name: each.get("data") or {} for name, each in objects.config_maps.items()}
@@ -157,10 +157,10 @@ def _networking(platform: PlatformName, objects: ClusterObjects, stated: Stated)
     else:
         read = {"pods": objects.flag("cluster-cidr"), "services": objects.flag("service-cluster-ip-range")}
         if platform == "kubeadm":
-            networking = _cluster_configuration(data[KUBEADM_CONFIG]).get("networking") or {}
+            configuration = _cluster_configuration(data[KUBEADM_CONFIG])
             read = {
-                "pods": networking.get("podSubnet") or read["pods"],
-                "services": networking.get("serviceSubnet") or read["services"],
+                "pods": dig(configuration, "networking", "podSubnet") or read["pods"],
+                "services": dig(configuration, "networking", "serviceSubnet") or read["services"],
             }
     for name, option in (("pods", "--pod-cidr"), ("services", "--service-cidr")):
         texts = [text.strip() for text in (found[name] or str(read[name] or "")).split(",")]

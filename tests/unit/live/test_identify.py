@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.live.identify import ClusterObjects, Stated, platform_of, project_of
+from dualstack.live.identify import ClusterObjects, Stated, ipv4_ranges, platform_of, project_of
 from dualstack.model.errors import InvalidInput
 
 
@@ -30,6 +30,12 @@ def objects(*nodes: dict[str, Any], **config_maps: dict[str, str]) -> ClusterObj
 )
 def test_the_platform_follows_from_its_objects(found: ClusterObjects, platform: str) -> None:
     assert platform_of(found)[0] == platform
+
+
+@pytest.mark.parametrize("text", ["networking: 7", "networking: []", "networking: {podSubnet: 7}", "networking: x"])
+def test_a_cluster_configuration_of_the_wrong_shape_is_refused_with_what_to_state(text: str) -> None:
+    with pytest.raises(InvalidInput, match="IPv4 range of its pods; state it with --pod-cidr"):
+        ipv4_ranges("kubeadm", objects(kubeadm_config={"ClusterConfiguration": text}), Stated())
 
 
 def test_gke_is_refused_with_its_own_command() -> None:

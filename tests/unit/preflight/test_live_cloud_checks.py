@@ -286,6 +286,8 @@ def test_a_program_that_does_not_masquerade_every_pod_leaves_the_risk(answers: d
         {"ip pools": DENIED},
         {"daemon sets": [AGENT], "config maps": DENIED},
         {"daemon sets": [AGENT], "config maps": [{**AGENT, "data": {"config": "- no mapping"}}]},
+        {"daemon sets": [AGENT], "config maps": [{**AGENT, "data": {"config": "nonMasqueradeCIDRs: 7"}}]},
+        {"daemon sets": [AGENT], "config maps": [{**AGENT, "data": {"config": "nonMasqueradeCIDRs: 0.0.0.0/0"}}]},
     ],
 )
 def test_whether_nodes_masquerade_is_unknown_where_it_cannot_be_read(answers: dict[Source, Answer]) -> None:
