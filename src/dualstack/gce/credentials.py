@@ -76,8 +76,9 @@ class GoogleCredentials:
         except (failures.GoogleAuthError, OSError, ValueError, TypeError, AttributeError) as error:
             # The last two are what google-auth raises for JSON that is no object.
             where = f"--credentials {file}" if file else "Application Default Credentials"
-            hint = "" if file else "; run `gcloud auth application-default login`, or pass --credentials FILE"
-            raise InvalidInput(f"{where}: {_words(error)}{hint}") from error
+            other = "--credentials FILE" if file is None else "the key of a service account"
+            login = "run `gcloud auth application-default login`" if file is None else "pass the file that it writes"
+            raise InvalidInput(f"{where}: {_words(error)}; {login}, or pass {other}") from error
         if impersonate:
             module: Any = importlib.import_module("google.auth.impersonated_credentials")
             credentials = module.Credentials(credentials, target_principal=impersonate, target_scopes=[SCOPE])

@@ -178,6 +178,8 @@ def _parse(read: Callable[[], str], source: str, command: str = "") -> tuple[Kub
         raise InvalidInput(f"{source}: not YAML: {' '.join(str(error).split())}") from error
     except (AttributeError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise InvalidInput(f"{source}: not a kubeconfig: {error}{command}") from error
+    if (kind := content.get("kind", "Config")) != "Config":
+        raise InvalidInput(f"{source}: not a kubeconfig: its kind is {kind}{command}")
     return config, ignored
 
 

@@ -167,6 +167,8 @@ def ipv4_ranges(platform: PlatformName, objects: ClusterObjects, stated: Stated)
         try:
             found[name] = next(cidr.canonical(text) for text in texts if cidr.family(text) == "IPv4")
         except (StopIteration, ValueError):
+            if found[name]:
+                raise InvalidInput(f"{option} {found[name]}: it has no IPv4 range in CIDR notation") from None
             what = f"has {texts[0]!r} as" if texts[0] else "does not show"
             raise InvalidInput(f"the cluster {what} IPv4 range of its {name}; state it with {option}") from None
     return found

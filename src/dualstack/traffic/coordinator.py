@@ -74,7 +74,7 @@ class TrafficSettings:
             try:
                 endpoint_of(text)
             except ValueError:
-                raise InvalidInput(f"target on the internet {text!r}: not ADDRESS:PORT or [ADDRESS]:PORT") from None
+                raise InvalidInput(f"--internet {text}: not ADDRESS:PORT or [ADDRESS]:PORT") from None
 
 
 class Traffic:

@@ -22,6 +22,10 @@ DOCS = Path(__file__).parents[3] / "docs"
 Right = tuple[str, str, str]
 """`resource` or `resource.group`, namespace (empty for cluster-wide), and verb."""
 
+PLACES = {"": "", "all": "", "of the project": "garden-foo", "of the shoot": "shoot--foo--bar"}
+"""The namespaces of the documents that are no names, for examples/shoot.yaml."""
+LASTING = ("kube-system", "garden-foo", "shoot--foo--bar")
+
 _RBAC = "rbac.authorization.k8s.io"
 _numbers = itertools.count(1)
 
@@ -29,15 +33,15 @@ _numbers = itertools.count(1)
 def new_user(cluster: Client, rights: Iterable[Right]) -> str:
     """The token of a new ServiceAccount with these rights in a world with `--rbac`.
 
-    Those in kube-system are granted there, those in the namespaces that the commands create and delete in every
-    namespace: a Role disappears with its namespace.
+    Those in a lasting namespace are granted there, those in the namespaces that the commands create and delete in
+    every namespace: a Role disappears with its namespace.
     """
     name = f"user-{next(_numbers)}"
     rules = dict[str, list[dict[str, Any]]]()
     for kind, namespace, verb in sorted(rights):
         resource, _, group = kind.partition(".")
         rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-        rules.setdefault(namespace if namespace == "kube-system" else "", []).append(rule)
+        rules.setdefault(namespace if namespace in LASTING else "", []).append(rule)
     account = {"metadata": {"name": name}}
     cluster.kube("/api/v1/namespaces/default/serviceaccounts", "POST", account)
     for namespace, granted in rules.items():
@@ -94,11 +98,11 @@ def beyond(used: Iterable[Right], listed: frozenset[Right]) -> set[Right]:
     return {(kind, place, verb) for kind, place, verb in used if not {(kind, place, verb), (kind, "", verb)} & listed}
 
 
-def listed_rights(labels: frozenset[str] | None = None) -> frozenset[Right]:
+def listed_rights(labels: frozenset[str] | None = None, heading: str = "### In the cluster") -> frozenset[Right]:
     """Those of docs/live-clusters.md#rights in whose column `for` one of the labels is; all of them for None."""
     return frozenset(
-        (kind, "" if namespace in ("", "all") else namespace, verb)
-        for objects, namespace, verbs, purpose in _rows("### In the cluster")
+        (kind, PLACES.get(namespace, namespace), verb)
+        for objects, namespace, verbs, purpose in _rows(heading)
         if labels is None or _applies(purpose, labels)
         for kind in re.findall(r"`([^`]+)`", objects)
         for verb in re.findall(r"list|get|create|patch|delete", verbs)
@@ -117,7 +121,7 @@ def listed_permissions(labels: frozenset[str] | None = None) -> frozenset[str]:
 
 def _rows(heading: str) -> Iterable[list[str]]:
     text = (DOCS / "live-clusters.md").read_text(encoding="utf-8").partition(f"{heading}\n")[2]
-    table = text.strip().split("\n\n")[0].splitlines()[2:]
+    table = [line for line in text.partition("\n#")[0].splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table]
 
 

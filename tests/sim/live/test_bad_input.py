@@ -145,6 +145,36 @@ def test_an_exec_plugin_that_fails_ends_the_command_with_its_own_words(command: 
     assert ended.output == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["prepare", "--accept", "aliases-matched"], "no finding has this id; did you mean alias-matched?"),
+        (["migrate", "--accept", "banana"], "--accept banana: no finding has this id"),
+        (["status", "--compute-endpoint", "banana"], "'banana' is not a URL that begins with https:// or http://"),
+        (["prepare", "--traffic", "--prober-image", "i", "--internet", "x"], "--internet x: not ADDRESS:PORT"),
+        (["status", "--kubeconfig", "{pod}"], "not a kubeconfig: its kind is Pod; check it with `kubectl config"),
+        (["plan", "--snapshot", "{snapshot}", "--pod-cidr", "x"], "--pod-cidr x: it has no IPv4 range"),
+        (["report", "{pod}", "--out", "unused.html"], "it is not a JSON document: "),
+        (
+            ["trial", "--project", "p", "--cleanup", "--credentials", "{key}"],
+            "pass the file that it writes, or pass the key of a service account",
+        ),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named_with_what_to_do(words: list[str], said: str, tmp_path: Path) -> None:
+    pod, key = tmp_path / "pod.yaml", tmp_path / "key.json"
+    pod.write_text("{apiVersion: v1, kind: Pod, metadata: {name: x}}")
+    key.write_text('{"type": "authorized_user"}')
+    snapshot = tmp_path / "snapshot.json"
+    document = json.loads(Path(shared_vpc(tmp_path)).read_text().replace("projects/host", "projects/own"))
+    document["compute"]["regions/europe-west1/subnetworks/nodes"] = {"name": "nodes", "ipCidrRange": "10.0.0.0/16"}
+    snapshot.write_text(json.dumps(document))
+    files = {"pod": pod, "key": key, "snapshot": snapshot}
+    outcome = dualstack(*(word.format(**files) for word in words))
+    assert outcome.status == 2
+    assert said in outcome.err, outcome.err
+
+
 def test_an_api_server_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     ended = CliRunner().invoke(cli, ["status", "--kubeconfig", kubeconfig(tmp_path, "{token: t}")])
     assert isinstance(ended.exception, Unavailable)

@@ -160,7 +160,7 @@ def test_the_difference_states_what_is_new_worse_better_changed_or_gone(
 
 def test_what_cannot_be_used_is_refused() -> None:
     with pytest.raises(InvalidInput, match="--accept foreign-route: no finding has this id; did you mean foreign-r"):
-        refuse_unknown(["foreign-route"], ["foreign-routes"])
+        refuse_unknown(["foreign-route"])
     with pytest.raises(InvalidInput, match="it is not a report of `dualstack preflight -o json`"):
         parse(b"kind: Shoot", "x.json")
     with pytest.raises(InvalidInput, match=r"its schema is 'dualstack\.preflight/v2', not"):

@@ -22,6 +22,11 @@ SERVER = "https://api.example.com"
         (refusal(401, {"error": {"message": "expired"}}), "`gcloud auth application-default login`"),
         (refusal(403, {"error": {"message": "Required 'compute.routes.list'"}}), "docs/live-clusters.md#rights"),
         (
+            refusal(403, {"error": {"message": "disabled", "errors": [{"reason": "accessNotConfigured"}]}}),
+            "run `gcloud services enable compute.googleapis.com` in that project",
+        ),
+        (Unavailable("--seed-kubeconfig: no route"), "reaches the server of that kubeconfig, then"),
+        (
             refusal(404, {"error": {"message": "The resource 'projects/other-1' was not found"}}),
             f"check that {SERVER}, the server of the kubeconfig, is your cluster",
         ),

@@ -32,7 +32,7 @@ def article_of(document: bytes, name: str) -> Article:
     try:
         found = msgspec.json.decode(document)
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"{name}: it is not a JSON document: {error}") from error
+        raise InvalidInput(f"{name}: it is not a JSON document: {error}; save one with `-o json`") from error
     schema = found.get("schema") if isinstance(found, dict) else None
     if not isinstance(schema, str) or schema not in _ARTICLES:
         raise InvalidInput(f"{name}: its schema is {schema!r}; this version reads {', '.join(sorted(_ARTICLES))}")

@@ -99,6 +99,8 @@ def remedy_of(error: DualstackError, server: str) -> str:
     match error:
         case Unauthenticated(status=401):
             return "run `gcloud auth application-default login`, or get a new file for --credentials"
+        case PermissionDenied(reason="accessNotConfigured" | "SERVICE_DISABLED"):
+            return f"run `gcloud services enable compute.googleapis.com` in that project, {again}"
         case PermissionDenied() | Forbidden():
             return "docs/live-clusters.md#rights lists what each command needs"
         case NotFound() if _NO_PROJECT.search(str(error)):
@@ -106,7 +108,9 @@ def remedy_of(error: DualstackError, server: str) -> str:
         case Transient(status=0):
             return f"check that this machine reaches the Compute API, {again}"
         case Unavailable():
-            return f"check that this machine reaches {server}, the server of the kubeconfig, {again}"
+            other = str(error).startswith("--")  # of the garden or the seed
+            named = "the server of that kubeconfig" if other else f"{server}, the server of the kubeconfig"
+            return f"check that this machine reaches {named}, {again}"
         case _:
             return ""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Literal, get_args
 
@@ -11,6 +11,7 @@ import msgspec
 from dualstack.cli.live.result import ClusterName
 from dualstack.model.errors import InvalidInput
 from dualstack.preflight.finding import Finding, Severity
+from dualstack.preflight.registry import ALL_CHECKS
 
 SCHEMA = "dualstack.preflight/v1"
 DIFFERENCE_SCHEMA = "dualstack.preflight-diff/v1"
@@ -101,9 +102,9 @@ def worst(findings: Iterable[Finding], fail_on: Severity) -> Severity | Literal[
     return next((severity for severity in counting if severity in present), "")
 
 
-def refuse_unknown(accepted: Iterable[str], known: Sequence[str]) -> None:
+def refuse_unknown(accepted: Iterable[str]) -> None:
     """InvalidInput for an accepted id that no check has."""
-    faults = []
+    faults, known = [], [check.id for check in ALL_CHECKS]
     for name in accepted:
         if name not in known:
             near = get_close_matches(name, known, 1)

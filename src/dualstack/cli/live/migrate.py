@@ -13,6 +13,7 @@ import click
 
 from dualstack.cli.live.change import Change, confirm, interruptible
 from dualstack.cli.live.connect import connected
+from dualstack.cli.live.findings import refuse_unknown
 from dualstack.cli.live.finish import controller_of
 from dualstack.cli.live.measured_cloud import contradicted, measurements_of, refuse_contradicted, say_risks
 from dualstack.cli.live.options import ChangeOptions
@@ -57,6 +58,7 @@ async def _migrate(
     wait: bool,
     profile: Path | None,
 ) -> None:
+    refuse_unknown(accept)
     measured = measurements_of(profile)
     async with connected(options.target) as cluster:
         if cluster.identity.platform == "gardener":

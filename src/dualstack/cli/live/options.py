@@ -86,6 +86,12 @@ def add(command: Command, *options: Callable[[Command], Command]) -> Command:
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
+def _url(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise click.BadParameter(f"{value!r} is not a URL that begins with https:// or http://.")
+    return value
+
+
 def google_options(command: Command) -> Command:
     """Add the options for access to Google Cloud, and for the clock of a simulated one."""
     return add(
@@ -104,6 +110,7 @@ def google_options(command: Command) -> Command:
             envvar="DUALSTACK_COMPUTE_ENDPOINT",
             default="https://compute.googleapis.com",
             show_default=True,
+            callback=_url,
             help="The Compute Engine API.",
         ),
         click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),

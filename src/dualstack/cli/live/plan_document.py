@@ -17,6 +17,7 @@ from dualstack.model.enumeration import listed
 from dualstack.model.errors import InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import PlannedStep
+from dualstack.streams import write_result
 
 SCHEMA = "dualstack.plan/v1"
 
@@ -148,13 +149,8 @@ def _disruption(found: Disruption) -> Iterator[str]:
 
 
 def save(plan: Plan, path: Path) -> None:
-    """Write the plan as JSON; a file that exists is replaced only by a whole one."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-        new.replace(path)
-    except OSError as error:
-        raise InvalidInput(f"--out {path}: {error.strerror}") from error
+    """Write the plan as JSON. Raises OutputLost."""
+    write_result(path, msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
 
 
 def read_plan(path: Path) -> Plan:

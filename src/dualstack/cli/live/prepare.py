@@ -51,6 +51,7 @@ async def _prepare(
     trigger: bool,
     now: bool,
 ) -> None:
+    refuse_unknown(accept)
     measured = measurements_of(profile)
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(connected(options.target))
@@ -175,7 +176,6 @@ async def check(
 
     rescue: nodes are without connectivity until the change goes on, so blockers are only said.
     """
-    refuse_unknown(accept, [check.id for check in ALL_CHECKS])
     inventory = await inspect(change.cluster, facts, strategy, change.settings, change.prober_image)
     findings = [finding for finding in run_checks(inventory, ALL_CHECKS) if finding.id not in accept]
     blockers = [finding for finding in findings if finding.blocks]
