@@ -47,7 +47,7 @@ from tests.bench.bounds import bounds_of
 from tests.bench.example import EXAMPLE, join_pairs
 from tests.bench.planning import plan
 from tests.bench.reachability import PROPAGATION, Outages
-from tests.bench.timing import operations_of, outage_bound, permitted, slowest, steps_of
+from tests.bench.timing import PREFIXES, STOP, operations_of, outage_bound, permitted, slowest, steps_of
 from tests.support.clusters import one_api_server
 from tests.support.controller_pods import ControllerPods
 from tests.support.store_kube import StoreKube
@@ -154,6 +154,7 @@ async def migrate(
     statistics = compute.statistics()
     steps, operations = steps_of(events), await operations_of(compute, region, zones, began)
     per_minute = limits.requests_per_minute
+    reached = {STOP: pods.replaced, PREFIXES: max(prefixes.values(), default=None)}
     return {
         "nodes": size,
         "strategy": strategy,
@@ -163,11 +164,7 @@ async def migrate(
         "boundSeconds": round(outage_bound(steps, operations, per_minute, PROPAGATION), 1),
         "totalSeconds": round(total, 1),
         "controllerAwaySeconds": round(pods.finish(), 1),
-        "permittedSeconds": round(
-            pods.replacement
-            + permitted(steps, operations, Settings(), per_minute, max(prefixes.values(), default=began), answers),
-            1,
-        ),
+        "permittedSeconds": round(permitted(steps, operations, Settings(), per_minute, reached, answers), 1),
         "callsPerNode": round(statistics["calls"] / size, 3),
         "mutationsPerNode": round(statistics["mutations"] / size, 3),
         "peakCallsPerMinute": max(count for (kind, _), count in minutes.items() if kind == "calls"),

@@ -1,6 +1,7 @@
 """One operator for many Shoots at rest: memory, CPU, calls to Compute, and how soon it reacts, as one JSON document.
 
-It reacts to a request on an Infrastructure, and without Gardener to the last Node that becomes dual-stack.
+It reacts to a request on an Infrastructure, and without Gardener to a Node: beside the Shoots at rest there are some
+that wait for their last dual-stack Node, each with an API server of its own.
 
 The API servers run in this process, the operator in one of its own. Exit code 1 if a figure misses its target.
 """
@@ -10,21 +11,24 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 import sys
 import tempfile
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from aiohttp import web
 
 from dualstack.clock import rfc3339
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE, SHOOT
-from dualstack.gardener.model.names import POOL_LABEL
 from dualstack.gardener.model.shoot import load_shoot
 from dualstack.model.kinds import NAMESPACE, NODE, SECRET, Manifest
 from dualstack.model.manifests import manifest
 from dualstack.operator.landscape import GARDENER, STANDALONE
+from dualstack_sim.chance import Chance
 from dualstack_sim.kube.server import create_app
 from dualstack_sim.kube.store import KubeStore
 from dualstack_sim.world.gardener.credentials import shoot_access
@@ -34,29 +38,72 @@ from tests.support.manifests import opted_in
 from tests.unit.gardener.controllers.migration import NODES, Migration
 from tests.unit.gardener.controllers.scripted_world import NS
 
-SHOOTS = 1000
+SHOOTS, WAITING = 1000, 20
+"""Shoots at rest, and Shoots that wait for a Node."""
 SETTLE, MEASURE = 180.0, 30.0
 """Wall seconds in which the first look at all Shoots must end, and of the measurement."""
 TARGETS = {"residentMegabytes": 300.0, "cpuPercent": 5.0, "computeCalls": 0.0, "reactionSeconds": 2.0}
 OF_NODE = "nodeReactionSeconds"
-"""With the target of `reactionSeconds`."""
+"""The slowest of all, with the target of `reactionSeconds`."""
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shoot.yaml"
 
 
-async def waiting_for_nodes() -> Migration:
-    """A cluster whose Shoot waits only for its Nodes to become dual-stack."""
+async def waiting_for_node() -> Migration:
+    """A cluster whose Shoot waits only for its last Node to become dual-stack."""
     migration = Migration(rollout="manual", shoot=opted_in(load_shoot(EXAMPLE.read_text(encoding="utf-8"))))
     migration.world.roll_nodes = False
     migration.trigger()
-    while status_of_nodes(migration) != "Progressing":
+    while status_of_nodes(migration.world.store, "bar") != "Progressing":
         await migration.turn()
+    nodes = migration.world.store.list(NODE)
+    for number in range(len(nodes) - 1):
+        become_dual_stack(migration.world.store, number)
     return migration
 
 
-def status_of_nodes(migration: Migration) -> str | None:
+def status_of_nodes(store: KubeStore, name: str) -> str | None:
     """The status of the constraint DualStackNodesMigrationReady."""
-    constraints = migration.shoot()["status"].get("constraints") or ()
+    constraints = (store.get(SHOOT, name, "garden-foo") or {})["status"].get("constraints") or ()
     return next((entry["status"] for entry in constraints if entry["type"] == NODES), None)
+
+
+def become_dual_stack(store: KubeStore, number: int) -> None:
+    """The Node of this number joins again, with two pod CIDRs."""
+    node = store.list(NODE)[number]
+    store.delete(NODE, node["metadata"]["name"])
+    cidrs = [node["spec"]["podCIDR"], f"2600:1900:4010:1234:0:{number + 1}::/112"]
+    metadata = {"name": node["metadata"]["name"], "labels": node["metadata"]["labels"]}
+    store.upsert(NODE, {**node, "metadata": metadata, "spec": {**node["spec"], "podCIDRs": cidrs}})
+
+
+def waiting(store: KubeStore, migration: Migration, number: int) -> list[KubeStore]:
+    """API servers of this many Shoots like the one of `migration`; what the seed and garden have is in `store` too."""
+    world = migration.world
+    everything, servers = world.store.snapshot(), []
+    for each in range(number):
+        text = json.dumps(world.store.snapshot()).replace(NS, waiting_namespace(each))
+        text = text.replace('"bar"', f'"{waiting_name(each)}"')
+        renamed = json.loads(re.sub(r'("uid": ")[0-9a-f]{8}', rf"\g<1>{each:08x}", text))
+        servers.append(KubeStore(world.clock, Chance(each)))
+        servers[-1].restore(renamed)
+        for known, others in zip(everything["objects"], renamed["objects"], strict=True):
+            known["items"] += [found for found in others["items"] if _is_of(found["metadata"], each)]
+    store.restore(everything)
+    return servers
+
+
+def waiting_name(number: int) -> str:
+    return f"waiting-{number}"
+
+
+def waiting_namespace(number: int) -> str:
+    return f"shoot--foo--{waiting_name(number)}"
+
+
+def _is_of(metadata: Manifest, number: int) -> bool:
+    """Whether the object is one of this Shoot's in the seed or in the garden."""
+    namespace = waiting_namespace(number)
+    return metadata.get("namespace") == namespace or metadata["name"] in (namespace, waiting_name(number))
 
 
 def place(store: KubeStore, shoots: int) -> None:
@@ -96,8 +143,8 @@ def _place(store: KubeStore, shoot: Manifest, name: str, last: Manifest) -> None
     )
 
 
-async def measure(landscape: str, shoots: int, settle: float, seconds: float) -> dict[str, Any]:
-    """The figures of an operator in this landscape."""
+async def measure(landscape: str, shoots: int, settle: float, seconds: float, wait: int = WAITING) -> dict[str, Any]:
+    """The figures of an operator in this landscape. wait: Shoots that wait for a Node, if it is not Gardener's."""
     calls: list[str] = []
 
     async def compute(request: web.Request) -> web.Response:
@@ -106,12 +153,18 @@ async def measure(landscape: str, shoots: int, settle: float, seconds: float) ->
 
     cloud = web.Application()
     cloud.router.add_route("*", "/{tail:.*}", compute)
-    migration = await waiting_for_nodes()
+    migration = await waiting_for_node()
     store = migration.world.store
+    servers = waiting(store, migration, wait if landscape == STANDALONE else 0)
     place(store, shoots)
     with tempfile.TemporaryDirectory() as folder:
-        async with on_loopback(create_app(store)) as url, on_loopback(cloud) as compute_url:
+        async with AsyncExitStack() as stack:
+            url = await stack.enter_async_context(on_loopback(create_app(store)))
+            compute_url = await stack.enter_async_context(on_loopback(cloud))
             store.create(SECRET, shoot_access(NS, url))
+            for number, server in enumerate(servers):
+                own = await stack.enter_async_context(on_loopback(create_app(server)))
+                store.create(SECRET, shoot_access(waiting_namespace(number), own))
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "dualstack", "operator", "--kubeconfig", str(kubeconfig(Path(folder), url))),
                 *("--compute-endpoint", compute_url, "--namespace", "*", "--events", "-", "--landscape", landscape),
@@ -128,7 +181,10 @@ async def measure(landscape: str, shoots: int, settle: float, seconds: float) ->
                 result: dict[str, Any] = {"shoots": shoots, "settledSeconds": settled}
                 result |= {"residentMegabytes": resident(process.pid), "cpuPercent": round(cpu, 2)}
                 result |= {"computeCalls": len(calls), "reactionSeconds": await reaction(store)}
-                return result | ({OF_NODE: await node_reaction(migration)} if landscape == STANDALONE else {})
+                reactions = [await node_reaction(store, server, number) for number, server in enumerate(servers)]
+                if reactions:
+                    result |= {OF_NODE: max(reactions), "medianNodeReactionSeconds": round(median(reactions), 3)}
+                return result
             finally:
                 process.terminate()
                 await process.wait()
@@ -159,16 +215,13 @@ async def reaction(store: KubeStore) -> float:
     return round(time.monotonic() - began, 3)
 
 
-async def node_reaction(migration: Migration) -> float:
-    """Seconds from the last dual-stack Node to the constraint that says so."""
-    store = migration.world.store
-    for number, node in enumerate(store.list(NODE)):
-        store.delete(NODE, node["metadata"]["name"])
-        cidrs = [f"100.96.{100 + number}.0/24", f"2600:1900:4010:1234:0:{number + 1}::/112"]
-        migration.world.add_node(f"new-{number}", node["metadata"]["labels"][POOL_LABEL], cidrs)
+async def node_reaction(store: KubeStore, server: KubeStore, number: int) -> float:
+    """Seconds from the last dual-stack Node of this waiting Shoot to the constraint that says so."""
+    assert status_of_nodes(store, waiting_name(number)) == "Progressing"
     began = time.monotonic()
+    become_dual_stack(server, len(server.list(NODE)) - 1)
     while time.monotonic() < began + 30.0:
-        if status_of_nodes(migration) == "True":
+        if status_of_nodes(store, waiting_name(number)) == "True":
             break
         await asyncio.sleep(0.01)
     return round(time.monotonic() - began, 3)

@@ -39,6 +39,9 @@ IN_ORDER = {
 A route and a range cannot share the unused block, an alias needs its range, and a range in use cannot be removed.
 """
 
+STOP, PREFIXES = "stop-cloud-controller-manager", "await-ipv6-prefixes"
+"""The steps that wait for a state which no operation brings."""
+
 ROUNDING = 0.01
 """Seconds by which a time stamp of the cloud may differ from the clock's."""
 
@@ -106,17 +109,18 @@ def permitted(
     operations: Sequence[Operation],
     settings: Settings,
     per_minute: int,
-    prefixed: float,
+    reached: Mapping[str, float | None],
     answers: Mapping[str, float],
 ) -> float:
     """The shortest time in which these steps can follow each other, in seconds.
 
-    answers: seconds until the API answers (`LatencyProfile.requests`). prefixed: when the cloud had assigned the last
-    IPv6 prefix, which it does after the operation. Of the operations outside of the steps (prefixes, firewall rules),
-    which may run side by side, only the longest counts.
+    answers: seconds until the API answers (`LatencyProfile.requests`). reached: when the state was there for which a
+    step waits that is no operation's, by step: the cloud assigns IPv6 prefixes later, and pods take time. Of the
+    operations outside of the steps, which may run side by side, only the longest counts.
     """
     outside = [entry for entry in operations if not any(_within(entry, step) for step in steps)]
-    waits = _waits(settings) | {step.id: prefixed - step.began for step in steps if step.id == "await-ipv6-prefixes"}
+    waits = _waits(settings)
+    waits |= {step.id: at - step.began for step in steps if (at := reached.get(step.id)) is not None}
     longest = max((entry.seconds for entry in outside), default=0.0)
     return longest + sum(shortest(step, operations, waits, per_minute, answers) for step in steps)
 

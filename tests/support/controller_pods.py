@@ -18,7 +18,8 @@ LEASE = 15.0
 class ControllerPods:
     """A rolling update: the new pod starts within `start` seconds, then the old one goes after `grace`.
 
-    away: seconds in which no pod leads. A pod leads as soon as the Lease of the one before has expired.
+    away: seconds in which no pod leads. A pod leads as soon as the Lease of the one before has expired. replaced: when
+    the last old pod was gone.
     """
 
     store: KubeStore
@@ -27,13 +28,9 @@ class ControllerPods:
     grace: float = 20.0
     start: float = 10.0
     away: float = 0.0
+    replaced: float | None = None
     _number: int = field(default=0)
     _left: float | None = None
-
-    @property
-    def replacement(self) -> float:
-        """Seconds until the pod with a new template has replaced the old one, and a client has noticed."""
-        return self.start + self.grace + 3 * POLL
 
     async def run(self) -> None:
         """Follow the Deployment until cancelled."""
@@ -63,6 +60,7 @@ class ControllerPods:
             await self.clock.sleep(self.grace)
             for pod in old:
                 self.store.delete(POD, pod["metadata"]["name"], self.namespace)
+            self.replaced = self.clock.now()
             if wanted is None:
                 self._left = self.clock.now()
             else:

@@ -1,7 +1,7 @@
 """Waits for operations, with one poller for each scope (docs/reference/weaknesses.md#w31).
 
-While several operations are awaited, one list, newest first, shows all of them. The delay between polls grows from half
-a second to five, and stays within a second while each counts (`Operations.urgent`).
+A single operation is polled every second. While several are awaited, one list, newest first, shows all of them, and the
+delay between polls grows to five seconds; it stays within a second while each counts (`Operations.urgent`).
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class Pace:
             delay = min(self.ceiling, delay * self.growth)
 
 
-QUICK = Pace(alone=2.5)
-"""Half a second up to five (docs/reference/weaknesses.md#w31)."""
+QUICK = Pace(alone=1.0)
+"""Half a second up to five, or one for a single operation (docs/reference/weaknesses.md#w31)."""
 
 
 def group_of(method: str, path: str) -> str:

@@ -70,13 +70,12 @@ class CloudControllerManager:
         if deployment is None:
             return
         await self._annotate("true")
-        if await self._stop_routes(deployment) and await self._gone():
+        if await self._stop_routes(deployment) and not await self._left(deployment):
             return
         # A merge patch has no resourceVersion, so no concurrent writer makes it fail (docs/reference/weaknesses.md#w9).
         change = {"spec": {"replicas": 0}}
         await self.kube.patch(DEPLOYMENT, CLOUD_CONTROLLER_MANAGER, change, self.namespace, subresource="scale")
-        if not await self._gone():
-            pods = (await self.observe()).pods
+        if pods := await self._left(deployment):
             raise GateFailed(f"cloud-controller-manager still has {pods} pods after {TIMEOUT:.0f} s")
 
     async def _stop_routes(self, deployment: Manifest) -> bool:
@@ -87,14 +86,12 @@ class CloudControllerManager:
             return False
         return True
 
-    async def _gone(self) -> bool:
-        """Whether all pods that create routes are gone within `TIMEOUT`."""
+    async def _left(self, deployment: Manifest) -> int:
+        """The pods that create routes, as soon as there are none, or after `TIMEOUT`."""
         deadline = self.clock.now() + TIMEOUT
-        while (await self.observe()).pods:
-            if self.clock.now() >= deadline:
-                return False
+        while (pods := await self._pods(deployment)) and self.clock.now() < deadline:
             await self.clock.sleep(POLL)
-        return True
+        return pods
 
     async def restore(self) -> None:
         """Remove both annotations if a cut-over set them; the resource manager then applies the chart again."""

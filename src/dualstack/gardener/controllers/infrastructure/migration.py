@@ -185,7 +185,8 @@ class Migration:
 
     async def _soaked(self) -> bool:
         """Whether a preparation has proven the alias of every node that is there now, after the soak."""
-        known = await self.record.annotation(PREPARED)
+        if (known := await self.record.annotation(PREPARED)) is None:
+            return False
         facts = await self.cut_over().observe()
         return known == mark(facts) and prepared(facts)
 
