@@ -89,9 +89,13 @@ def test_a_range_with_our_name_and_other_addresses_is_not_ours() -> None:
     assert not replace(facts, subnet=replace(facts.subnet, secondary_ranges=((RANGE, "10.97.0.0/16"),))).range_present
 
 
-def test_runtime_state_does_not_take_part_in_comparisons() -> None:
+def test_neither_runtime_state_nor_reports_take_part_in_comparisons() -> None:
     facts = at_rest(1)
     assert replace(facts, quiet={"flag": 7.0}, passed={"gate-routes": ("routes",)}) == facts
+    assert replace(facts, since_joined=7.0, refused=frozenset({"restore-routes"})) == facts
+    reports = frozenset({"node-0"})
+    assert replace(facts, with_network_problem=reports, network_watched=False) == facts
+    assert replace(facts, unhealthy={"node-0": "is not Ready"}, unidentified={"VM a": "has no Node"}) == facts
     assert replace(facts, controller=STOPPED) != facts
 
 

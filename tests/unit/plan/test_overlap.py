@@ -245,7 +245,47 @@ def test_an_unreachable_canary_fails_its_gate_without_the_barrier() -> None:
     facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2).after(1000.0)
     facts = replace(gates.ALIASES.effect(facts), routes=facts.routes[1:]).with_changed("routes")
     assert following(facts).id == "barrier-route-canary"
-    assert following(replace(facts, with_network_problem=frozenset({"node-0"}))).id == "gate-route-canary"
+    facts = replace(facts, with_network_problem=frozenset({"node-0"}))
+    assert following(facts).id == "gate-route-canary"
+    assert following(restarted(facts)).id == "gate-route-canary"
+
+
+def test_before_any_route_is_deleted_the_alias_of_a_new_node_is_checked_with_the_others() -> None:
+    """It never had a route, so its report shows that aliases carry nothing before any node loses its route."""
+    facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2)
+    facts = replace(facts, routes=facts.routes[1:], saved_routes=facts.saved_routes[1:])
+    facts = replace(facts, with_network_problem=frozenset({"node-0"}))
+    assert facts.unmatched == ("node-0",)
+    assert following(facts) == gates.ALIASES
+
+
+def test_the_canary_of_the_settings_goes_first_in_every_stage() -> None:
+    plan = OVERLAP.transitions(at_rest(3), Settings(canary="node-2"))
+    assert {step.id: step.targets for step in plan if step.id.endswith("-canary") and step.targets} == {
+        "add-range-canary": ("node-2",),
+        "add-alias-canary": ("node-2",),
+        "delete-route-canary": ("route-2",),
+    }
+
+
+def test_the_first_route_to_be_deleted_leads_to_a_vm_that_runs() -> None:
+    """A stopped one would prove nothing."""
+    facts = aliased(with_range(at_rest(3), flag=True), 0, 1, 2)
+    facts = replace(facts, nodes=(replace(facts.nodes[0], running=False), *facts.nodes[1:]))
+    plan = OVERLAP.transitions(facts, Settings(canary="node-0"))
+    assert next(step for step in plan if isinstance(step, DeleteRoutes)).targets == ("route-1",)
+
+
+@pytest.mark.parametrize(("nodes", "tried"), [(1, False), (2, True)])
+def test_the_range_is_tried_on_one_node_where_there_is_another(nodes: int, *, tried: bool) -> None:
+    assert ("add-range-canary" in steps(at_rest(nodes))) is tried
+
+
+def test_the_drill_comes_before_the_first_deleted_route() -> None:
+    plan = steps(at_rest(2), Settings(drill=True))
+    drill = plan.index("gate-rollback-drill")
+    assert plan[drill : drill + 3] == ["gate-rollback-drill", "rollback-drill", "delete-route-canary"]
+    assert plan.count("rollback-drill") == 1
 
 
 def test_a_new_vm_with_its_own_alias_is_left_alone() -> None:

@@ -250,6 +250,14 @@ def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, coun
     assert SETTINGS.batch(40, done) == count
 
 
-@pytest.mark.parametrize(("home", "overlaps"), [("", False), ("10.96.0.0/22", True), ("10.127.252.0/22", False)])
-def test_decoys_overlap_a_node_only_where_they_have_blocks(home: str, overlaps: bool) -> None:
-    assert overlaps_node(replace(at_rest(2), decoys=DecoyFacts(home=home))) is overlaps
+@pytest.mark.parametrize(
+    ("decoys", "overlaps"),
+    [
+        (DecoyFacts(), False),
+        (DecoyFacts(home="10.96.0.0/22"), True),
+        (DecoyFacts(range="10.96.0.0/22"), True),
+        (DecoyFacts(home="10.127.252.0/22", range="10.127.252.0/22"), False),
+    ],
+)
+def test_decoys_overlap_a_node_only_where_they_have_blocks(decoys: DecoyFacts, *, overlaps: bool) -> None:
+    assert overlaps_node(replace(at_rest(2), decoys=decoys)) is overlaps
