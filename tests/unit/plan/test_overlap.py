@@ -295,8 +295,9 @@ def test_a_new_vm_with_its_own_alias_is_left_alone() -> None:
     assert last(OVERLAP, facts, SETTINGS).node_of["new"] == fresh
 
 
-def test_a_foreign_route_inside_the_pod_cidr_stops_the_plan_at_the_flag() -> None:
-    facts = replace(at_rest(1), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+@pytest.mark.parametrize("nodes", [0, 1])
+def test_a_foreign_route_inside_the_pod_cidr_stops_the_plan_at_the_flag(nodes: int) -> None:
+    facts = replace(at_rest(nodes), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
     *_, refused = OVERLAP.transitions(facts, SETTINGS)
     assert isinstance(refused, SetOverlapFlag)
     assert refused.precondition(facts) == [

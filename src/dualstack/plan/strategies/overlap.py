@@ -116,7 +116,7 @@ def _flag(facts: CutoverFacts, _: Settings) -> Transition | None:
     Foreign routes need it as well for the range; the step's precondition then refuses before the first change.
     """
     over_routes = not facts.range_present and (facts.routes or facts.foreign_routes)
-    depending = facts.range_present and any(facts.routed(name) for name in facts.without_alias)
+    depending = any(facts.routed(name) for name in facts.without_alias)
     return SetOverlapFlag() if (over_routes or depending) and not facts.subnet.overlap_flag else None
 
 

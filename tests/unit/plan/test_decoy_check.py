@@ -1,0 +1,80 @@
+"""The decoys: what each step adds and removes, and when they are removed because they are of no use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dualstack.plan import gates
+from dualstack.plan.facts import CutoverFacts, DecoyFacts
+from dualstack.plan.settings import Settings
+from dualstack.plan.steps import AddSecondaryRange, SetOverlapFlag
+from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
+from dualstack.plan.strategies.decoys import remove_unneeded
+from tests.support.cluster_facts import at_rest, node
+
+HOME = "10.127.252.0/22"
+STATIC, ALIAS, BOTH = "10.127.252.0/24", "10.127.253.0/24", "10.127.254.0/24"
+SETTINGS = Settings(decoys=True)
+CREATED = CreateDecoys(home=HOME).effect(SetOverlapFlag().effect(at_rest(2)))
+RANGED = AddDecoyRange().effect(CREATED)
+
+
+def test_each_step_has_its_part_of_the_check() -> None:
+    made = DecoyFacts(vm=True, home=HOME, routes=frozenset({STATIC, BOTH}), prober=True)
+    assert CREATED.decoys == made
+    assert RANGED.decoys == replace(made, range=HOME)
+    aliased = AliasDecoys().effect(RANGED)
+    assert aliased.decoys == replace(RANGED.decoys, aliases=frozenset({ALIAS, BOTH}))
+    assert DropDecoyRoute().effect(aliased).decoys == replace(aliased.decoys, routes=frozenset({STATIC}))
+    assert RemoveDecoys().effect(aliased).decoys == DecoyFacts()
+
+
+def test_what_was_there_stays_when_a_step_is_completed() -> None:
+    """With the range, routes are not created again, because the one beside the alias may have been dropped."""
+    dropped = replace(RANGED, decoys=replace(RANGED.decoys, routes=frozenset({STATIC}), prober=False))
+    assert CreateDecoys(home=HOME).effect(dropped).decoys == replace(dropped.decoys, prober=True)
+    other = replace(RANGED, decoys=replace(RANGED.decoys, aliases=frozenset({"10.127.255.0/24"})))
+    assert AliasDecoys().effect(other).decoys.aliases == {ALIAS, BOTH, "10.127.255.0/24"}
+
+
+def with_decoys(decoys: DecoyFacts) -> CutoverFacts:
+    return replace(CREATED, decoys=decoys)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        at_rest(2),
+        CREATED,
+        RANGED,
+        with_decoys(DecoyFacts(vm=True, home=HOME)),
+        with_decoys(DecoyFacts(prober=True)),
+        with_decoys(DecoyFacts(range=HOME)),
+    ],
+    ids=["none", "created", "with their range", "no route yet", "probe pods alone", "their range alone"],
+)
+def test_decoys_stay_while_they_are_of_use(facts: CutoverFacts) -> None:
+    assert remove_unneeded(facts, SETTINGS) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "settings"),
+    [
+        (CREATED, Settings()),
+        (with_decoys(replace(CREATED.decoys, home="")), SETTINGS),
+        (with_decoys(replace(RANGED.decoys, routes=frozenset({BOTH}))), SETTINGS),
+        (replace(CREATED, nodes=(*CREATED.nodes, replace(node(7), pod_cidr=ALIAS))), SETTINGS),
+        (gates.DECOY_HANDOVER.effect(CREATED), SETTINGS),
+        (AddSecondaryRange().effect(CREATED), SETTINGS),
+        (replace(CREATED, routes=CREATED.routes[1:]), SETTINGS),
+        (replace(CREATED, routes=(), nodes=()), SETTINGS),
+    ],
+    ids=[
+        *("not requested", "the VM does not run", "half removed", "a node in their blocks", "proved"),
+        *("the pod range exists", "an unreachable node", "no route to prove anything for"),
+    ],
+)
+def test_decoys_go_when_they_are_of_no_use(facts: CutoverFacts, settings: Settings) -> None:
+    assert remove_unneeded(facts, settings) == RemoveDecoys()
