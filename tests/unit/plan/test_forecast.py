@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import msgspec
+
 from dualstack.gce.methods import METHODS
 from dualstack.plan.costs import MEDIANS, estimate
 from dualstack.plan.facts import AliasFacts, ControllerFacts
@@ -61,6 +63,11 @@ def test_a_change_names_its_targets_and_its_duration_to_a_tenth_of_a_second() ->
     assert {step.id for step in found.steps if step.detail == "route-0"} == {"delete-route-canary"}
     (both,) = [step for step in found.steps if step.detail == "route-1, route-10"]
     assert both.seconds == 6.5  # 4 s at the median, more for the slower of two
+
+
+def test_a_document_of_a_step_has_only_what_the_step_does() -> None:
+    (first, *_) = forecast(STRATEGIES["compressed"], at_rest(3), SETTINGS).steps
+    assert msgspec.to_builtins(first) == {"id": "stop-cloud-controller-manager", "seconds": 60.0}
 
 
 def steps(kind: type[Transition] = Transition) -> Iterator[type[Transition]]:

@@ -226,6 +226,20 @@ def test_the_duration_of_a_step_follows_what_is_done_already(
     assert duration(step, facts) == seconds
 
 
+def test_each_wait_of_the_order_without_loss_has_its_length() -> None:
+    """docs/reference/cut-over.md#barriers"""
+    waits = [step for step in OVERLAP.transitions(at_rest(3), SETTINGS) if isinstance(step, Barrier)]
+    assert {step.what: step.seconds for step in waits} == {
+        "flag": 120.0,
+        "range-canary": 90.0,
+        "range": 120.0,
+        "alias-canary": 60.0,
+        "aliases": 300.0,
+        "route-canary": 300.0,
+        "routes": 120.0,
+    }
+
+
 @pytest.mark.parametrize(("nodes", "seconds"), [(1, 30.0), (100, 30.0), (200, 60.0), (5000, 1500.0)])
 def test_a_barrier_of_a_large_cluster_observes_less_often(nodes: int, seconds: float) -> None:
     assert SETTINGS.observation_interval(nodes) == seconds
