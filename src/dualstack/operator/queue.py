@@ -26,8 +26,9 @@ LONGEST = 300.0
 _AT_ONCE = 1.0
 
 SLOTS = 50
-SLOT_SECONDS = 5.0
-"""Wall seconds after which a reconcile makes room for another one."""
+SLOT_SECONDS = 2.0
+"""Wall seconds after which a reconcile makes room for another one: every migration takes longer, so this is how much
+later the next `SLOTS` begin when many are triggered at once."""
 _NEEDS_USER = (InvalidInput, Unsupported)
 
 
