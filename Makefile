@@ -29,7 +29,7 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 test: $(STAMP)  ## run the quick tests
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not clients and not kube"
 
-test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, open the report in a browser, and build the image; needs kubectl, npm, go, chromium, pdftotext, buildah, mmdebstrap and root
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts

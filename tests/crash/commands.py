@@ -17,9 +17,9 @@ from dualstack.model.names import KUBE_SYSTEM
 from tests.crash.operators import Spawner
 from tests.crash.trial import RunOptions, Verdict, judged
 from tests.crash.tripwire import Point, Tripwire
-from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, Scene, scene
 from tests.support.loopback import kubeconfig
+from tests.support.probing import probing
 
 TIMEOUT = 24 * 3600.0
 """Simulated seconds after which a command counts as stuck."""

@@ -14,8 +14,8 @@ from dualstack.gardener.model.names import DECOYS
 from tests.crash.operators import Operator, Spawner
 from tests.crash.tripwire import Point, Tripwire
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
-from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import Scene, scene
+from tests.support.probing import probing
 
 TIMEOUT = 24 * 3600.0
 """Simulated seconds after which a migration counts as stuck: more than a minute of wall time."""

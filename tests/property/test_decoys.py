@@ -13,7 +13,7 @@ from dualstack.plan.gates import DECOYS as GATES
 from dualstack.plan.invariants import MAKE_BEFORE_BREAK, MAKE_BEFORE_BREAK_BACKWARDS, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
-from dualstack.plan.steps.decoys import PARTS, AddDecoyRange, CreateDecoys, decoy_blocks
+from dualstack.plan.steps.decoys import AddDecoyRange, CreateDecoys, decoy_blocks, unused_home
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import obstacles
@@ -168,19 +168,30 @@ def test_decoys_that_are_useless_are_replaced(disturb: object) -> None:
 
 def test_decoys_take_the_last_unused_blocks() -> None:
     taken = replace(at_rest(2), nodes=(node(0), replace(node(1), pod_cidr="10.127.254.0/24")))
-    assert unused_block(taken, holding=PARTS) == "10.127.248.0/22"
-    assert decoy_blocks("10.127.248.0/22") == ("10.127.248.0/24", "10.127.249.0/24", "10.127.250.0/24")
-    with_decoys = replace(at_rest(2), decoys=DecoyFacts(vm=True, home="10.127.252.0/22"))
-    assert unused_block(with_decoys) == "10.127.251.0/24"
+    assert unused_home(taken) == "10.127.255.0/24"
+    assert decoy_blocks("10.127.255.0/24") == ("10.127.255.0/26", "10.127.255.64/26", "10.127.255.128/26")
+    with_decoys = replace(taken, decoys=DecoyFacts(vm=True, home="10.127.255.0/24"))
+    assert unused_block(with_decoys) == "10.127.253.0/24"
+    left = replace(taken, decoys=DecoyFacts(routes=frozenset({"10.127.255.0/26"})))
+    assert unused_block(left) == "10.127.253.0/24"
+
+
+def test_p26_small_blocks_and_a_single_free_one_suffice() -> None:
+    nodes = tuple(replace(node(number), pod_cidr=f"10.127.255.{8 * number}/29") for number in range(31))
+    full = replace(at_rest(0), pods_cidr="10.127.255.0/24", nodes=nodes)
+    assert unused_home(full) == "10.127.255.248/29"
+    assert decoy_blocks("10.127.255.248/29") == ("10.127.255.248/31", "10.127.255.250/31", "10.127.255.252/31")
+    smaller = tuple(replace(node(number), pod_cidr=f"10.127.255.{2 * number}/31") for number in range(122))
+    assert unused_home(replace(full, nodes=smaller)) == "10.127.255.248/29"
 
 
 def test_too_small_a_pod_cidr_is_refused_before_anything_is_done() -> None:
-    small = replace(at_rest(2), pods_cidr="10.96.0.0/22")
+    small = replace(at_rest(2), pods_cidr="10.96.0.0/23")
     assert [cidr(0), cidr(1)] == ["10.96.0.0/24", "10.96.1.0/24"]
-    said = "the decoy check needs 4 adjacent unused blocks of 10.96.0.0/22; there are none"
+    said = "the decoy check needs an unused block of 10.96.0.0/23; there is none"
     assert obstacles(OVERLAP, small, WANTED) == [said]
     assert obstacles(OVERLAP, small, UNWANTED) == []
-    assert CreateDecoys(home=unused_block(small, holding=PARTS) or "").precondition(small) == [said]
+    assert CreateDecoys(home=unused_home(small) or "").precondition(small) == [said]
 
 
 def test_a_range_needs_the_flag_over_the_routes_of_the_decoys() -> None:

@@ -6,6 +6,7 @@ The same seed gives the same result. Exit status 1 when a rule was broken; each 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import click
 
@@ -15,16 +16,21 @@ from tests.storm.scenario import Scenario
 @click.command()
 @click.option("--runs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the first run; each further one adds 1.")
-def main(runs: int, seed: int) -> None:
+@click.option("--nodes", type=click.IntRange(1), help="Of every world, instead of 1 to 12.")
+def main(runs: int, seed: int, nodes: int | None) -> None:
     """Run the scenarios one after another."""
-    failed = 0
+    failed, size = 0, f" --nodes {nodes}" if nodes else ""
     for number in range(seed, seed + runs):
         scenario = Scenario.of(number)
+        if nodes is not None:
+            scenario = replace(scenario, nodes=nodes)
         line, broken = scenario.run()
         click.echo(f"{number}: {scenario.nodes} nodes, {scenario.strategy}: {line}")
         if broken:
             failed += 1
-            click.echo(f"  broken: {'; '.join(broken)}\n  {scenario}\n  make storm STORM='--runs 1 --seed {number}'")
+            click.echo(
+                f"  broken: {'; '.join(broken)}\n  {scenario}\n  make storm STORM='--runs 1 --seed {number}{size}'"
+            )
     click.echo(f"{runs - failed} of {runs} kept every rule")
     sys.exit(1 if failed else 0)
 

@@ -20,6 +20,7 @@ from dualstack_sim.rules.profiles import LAGS
 from tests.storm.machines import Loss, lose
 from tests.storm.shoots import Shoot, describe, random_shoot
 from tests.storm.world import LONGEST, StormWorld, storm_world, virtually
+from tests.support.probing import probing
 
 TRANSIENT: tuple[dict[str, Any], ...] = (
     {"errorBefore": {"status": 503}},
@@ -133,7 +134,7 @@ class Scenario:
 
     async def _run(self) -> tuple[str, list[str]]:
         rules = parse_faults({"faults": list(self.faults)}) if self.faults else []
-        async with storm_world(
+        made = storm_world(
             *rules,
             nodes=self.nodes,
             seed=self.seed,
@@ -143,7 +144,9 @@ class Scenario:
             lag=LAGS[self.lag],
             latency=LatencyProfile(requests=OBSERVED_REQUESTS) if self.requests_take_time else None,
             strategy=self.strategy,
-        ) as world:
+            prober_image="any",
+        )
+        async with made as world, probing(world):
             losing = [asyncio.ensure_future(lose(world, loss)) for loss in self.losses]
             if self.kill is not None:
                 await world.killed_at(self.kill[0], after=self.kill[1])

@@ -49,9 +49,10 @@ from dualstack.cli.live.options import output_options, snapshot_option
     "afterwards.",
 )
 @click.option(
-    "--decoys",
-    is_flag=True,
-    help="Annotate the Shoot so that the operator first tests the cloud's behaviour on a temporary VM.",
+    "--decoys/--no-decoys",
+    default=None,
+    help="Annotate the Shoot so that the operator first tests the cloud's behaviour on a temporary VM, or does not. "
+    "Default: where a trial on a node could make it unreachable for more than 60 s.",
 )
 @click.option(
     "--rollout",

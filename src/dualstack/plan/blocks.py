@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from ipaddress import IPv4Network
 
 from dualstack.model.cidr import parse
 from dualstack.plan.facts import CutoverFacts
 
+SMALLEST_RANGE = 29
+"""Prefix length of the smallest range of a subnet (docs/reference/compute-engine.md#smallest-range)."""
 
-def unused_block(facts: CutoverFacts, *, holding: int = 1) -> str | None:
-    """The last unused block of the pod CIDR with room for `holding` node-sized blocks; None when there is none.
 
-    holding: a power of two.
+def unused_block(facts: CutoverFacts, *, longest: int = 32) -> str | None:
+    """The last unused block of the pod CIDR; None when there is none.
+
+    It is as large as that of a node, or larger if its prefix would be longer than `longest`.
     """
-    node_sized = max((block.prefixlen for block in _used(facts)), default=min(parse(facts.pods_cidr).prefixlen + 8, 32))
-    return unused_range(facts, node_sized - (holding.bit_length() - 1))
+    node_sized = max(
+        (block.prefixlen for block in _of_nodes(facts)), default=min(parse(facts.pods_cidr).prefixlen + 8, 32)
+    )
+    return unused_range(facts, min(node_sized, longest))
 
 
 def unused_range(facts: CutoverFacts, length: int) -> str | None:
@@ -41,9 +47,16 @@ def parts(block: str, count: int) -> tuple[str, ...]:
     return tuple(str(part) for part in parse(block).subnets(prefixlen_diff=count.bit_length() - 1))
 
 
-def _used(facts: CutoverFacts) -> list[IPv4Network]:
+def _of_nodes(facts: CutoverFacts) -> list[IPv4Network]:
     routes = {route.destination for route in (*facts.routes, *facts.foreign_routes)}
     pods = {node.pod_cidr for node in facts.nodes if node.pod_cidr}
     saved = {entry.destination_cidr for entry in facts.saved_routes}
-    used = routes | pods | saved | set(facts.holders) | facts.decoys.routes | ({facts.decoys.home} - {""})
-    return [block for block in map(parse, used) if isinstance(block, IPv4Network)]
+    return _blocks(routes | pods | saved | set(facts.holders))
+
+
+def _used(facts: CutoverFacts) -> list[IPv4Network]:
+    return _of_nodes(facts) + _blocks(facts.decoys.routes | ({facts.decoys.home} - {""}))
+
+
+def _blocks(texts: Set[str]) -> list[IPv4Network]:
+    return [block for block in map(parse, texts) if isinstance(block, IPv4Network)]

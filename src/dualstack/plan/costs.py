@@ -29,6 +29,9 @@ times as long, and that varies (docs/reference/compute-engine.md#operation-laten
 CHANGE_OF_SUBNET = 8.0
 """Seconds of a change of a subnet at the median."""
 
+SLOWER = SLOW_CHANGE - CHANGE_OF_SUBNET
+"""Seconds that a slow change of a subnet adds to an outage."""
+
 MEDIANS = {
     "subnetworks.patch": CHANGE_OF_SUBNET,
     "instances.updateNetworkInterface": 5.0,
@@ -62,13 +65,13 @@ def describe_outage(strategy: Strategy, facts: CutoverFacts, settings: Settings)
         count = len(facts.unreachable)
         nodes = "1 node" if count == 1 else f"{count} nodes"
         repaired = f"; the pods of {nodes} are unreachable already and recover with their aliases" if count else ""
-        at_most = outage(strategy, facts, settings).at_most
+        seconds = 0.0 if settings.decoys else failed_trial(strategy, facts, settings)
         trial = (
             ". If this cloud does not do what the order depends on, "
-            f"the pods of one node become unreachable for at most {at_most - SLOW_CHANGE + CHANGE_OF_SUBNET:.0f} s, "
-            f"or for at most {at_most:.0f} s if an operation is slow"
+            f"the pods of one node become unreachable for at most {seconds:.0f} s, "
+            f"or for at most {seconds + SLOWER:.0f} s if an operation is slow"
         )
-        return f"No packet is expected to be lost{repaired}{trial if at_most else ''}."
+        return f"No packet is expected to be lost{repaired}{trial if seconds else ''}."
     expected = outage(strategy, facts, settings)
     if expected.seconds == 0:
         return "No route is left to delete, so no further node becomes unreachable."
@@ -88,7 +91,8 @@ def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Outag
     if len(facts.pod_cidr_of) < 2:
         return Outage(0.0, 0.0)
     if strategy.lossless:
-        return Outage(0.0, 0.0 if settings.decoys else _trial(strategy, facts, settings))
+        trial = 0.0 if settings.decoys else failed_trial(strategy, facts, settings)
+        return Outage(0.0, trial + SLOWER if trial else 0.0)
     already, seconds = len(facts.unreachable), 0.0
     for transition in strategy.transitions(facts, settings):
         after = transition.effect(facts)
@@ -98,11 +102,12 @@ def outage(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Outag
     if not seconds:
         return Outage(0.0, 0.0)
     seconds += PROPAGATION
-    return Outage(seconds, seconds + SLOW_CHANGE - CHANGE_OF_SUBNET)
+    return Outage(seconds, seconds + SLOWER)
 
 
-def _trial(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
-    """Seconds for which the node on trial is unreachable at most; 0 if none will be on trial.
+def failed_trial(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float:
+    """Seconds for which the node on trial is unreachable if a fact does not hold and no operation is slow; 0 if none
+    will be on trial.
 
     It is noticed once the first hosts have applied the change, and recovers when the last have applied the way back.
     """
@@ -113,7 +118,7 @@ def _trial(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> float
             seconds = PROPAGATION + DETECTION
             for step in UNMATCHED.transitions(facts, settings):
                 if not facts.unreachable:
-                    return seconds + PROPAGATION + SLOW_CHANGE - CHANGE_OF_SUBNET
+                    return seconds + PROPAGATION
                 seconds += duration(step, facts) + URGENT_REQUESTS
                 facts = step.effect(facts)
     return 0.0

@@ -36,8 +36,9 @@ class Settings:
     drill: bool = False
     """Before the first route is deleted, try whether it could be created again; stop if not
     (docs/reference/cut-over.md#drill)."""
-    decoys: bool = False
-    """Before any node is changed, run the decoy check (docs/reference/cut-over.md#decoys)."""
+    decoys: bool | None = None
+    """Before any node is changed, run the decoy check (docs/reference/cut-over.md#decoys). None: where it is needed and
+    possible, which `dualstack.preflight.decoys` decides; a plan does not contain it then."""
     canary: str = ""
     """The VM that goes first in every stage; any if it is empty or not there."""
     repeat_alias: bool = False

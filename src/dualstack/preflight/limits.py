@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from ipaddress import IPv4Network
 
 from dualstack.gce import Resource
-from dualstack.gce.resources import first_interface, last_segment, same_resource
-from dualstack.plan.automatic import MOST_INTERFACES, beyond
-from dualstack.plan.blocks import unused_block
-from dualstack.plan.steps.decoys import PARTS
+from dualstack.gce.resources import last_segment, same_resource
+from dualstack.plan.automatic import beyond
 from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.decoys import decoy_check
 from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.quotas import over_quotas, peak
 from dualstack.preflight.ranges import pending_pod_range
 
 SECONDARY_RANGES = 170
@@ -23,9 +23,6 @@ ALIASES = 150
 
 RESERVED = 4
 """Addresses of a primary range that no VM can have (docs/reference/compute-engine.md#reserved-addresses)."""
-
-_IN_CPUS = ("N1_CPUS", "E2_CPUS", "F1_CPUS", "G1_CPUS")
-"""These families count against the quota CPUS (docs/reference/compute-engine.md#regional-quotas)."""
 
 STATIC_ROUTES = 200
 """Static routes of a network, unless the quota was raised; Compute does not show that quota
@@ -125,54 +122,7 @@ def firewall_name_taken(inventory: Inventory) -> Iterator[Problem]:
 def roll_out_quota(inventory: Inventory) -> Iterator[Problem]:
     """Every node is replaced; up to `surge` VMs of each pool are added to those that exist
     (docs/reference/compute-engine.md#regional-quotas)."""
-    (region,), (project,) = inventory.of("region"), inventory.of("project")
-    scopes = ((f"region {inventory.cluster.region}", region), (f"project {inventory.cluster.project}", project))
-    for about, found in scopes:
-        quotas = {quota["metric"]: quota for quota in found.get("quotas") or ()}
-        for metric, more in sorted(_peak(inventory, quotas).items()):
-            limit, usage = float(quotas[metric]["limit"]), float(quotas[metric].get("usage") or 0)
-            if usage + more > limit:
-                evidence = f"quota {metric} is {limit:g}, {usage:g} are used and up to {more} more are needed"
-                yield Problem(about, evidence)
-
-
-def _peak(inventory: Inventory, quotas: Mapping[str, Resource]) -> dict[str, int]:
-    """What the roll-out of all pools adds at most, for those quotas that exist."""
-    cpus = {(kind["zone"], kind["name"]): int(kind["guestCpus"]) for kind in inventory.of("machine types")}
-    added = Counter[str]()
-    for pool in inventory.cluster.pools:
-        added["INSTANCES"] += pool.surge
-        machines = inventory.machines(pool)
-        if any(first_interface(machine).get("accessConfigs") for machine in machines):
-            added["IN_USE_ADDRESSES"] += pool.surge
-        largest = max(
-            (
-                (cpus[last_segment(m["zone"]), last_segment(m["machineType"])], last_segment(m["machineType"]))
-                for m in machines
-            ),
-            default=None,
-        )
-        if largest is not None:
-            count, kind = largest
-            family = f"{kind.partition('-')[0].upper()}_CPUS"
-            added[family if family in quotas and family not in _IN_CPUS else "CPUS"] += pool.surge * count
-            added["CPUS_ALL_REGIONS"] += pool.surge * count
-        for metric, count in _accelerators(machines).items():
-            added[metric] += pool.surge * count
-    return {metric: count for metric, count in added.items() if metric in quotas}
-
-
-def _accelerators(machines: list[Resource]) -> Counter[str]:
-    """The most GPUs of one of these VMs, by quota (docs/reference/compute-engine.md#accelerator-quotas)."""
-    most = Counter[str]()
-    for machine in machines:
-        found = Counter[str]()
-        for entry in machine.get("guestAccelerators") or ():
-            kind = last_segment(entry["acceleratorType"]).removeprefix("nvidia-").removeprefix("tesla-")
-            for metric in (f"NVIDIA_{kind.upper().replace('-', '_')}_GPUS", "GPUS_ALL_REGIONS"):
-                found[metric] += int(entry["acceleratorCount"])
-        most |= found
-    return most
+    yield from over_quotas(inventory, partial(peak, inventory))
 
 
 @Check(
@@ -214,7 +164,7 @@ def static_route_quota(inventory: Inventory) -> Iterator[Problem]:
     facts, settings = inventory.facts, inventory.settings
     pending_pod_range(inventory)
     existing, surge = len(inventory.static_routes), inventory.cluster.surge
-    temporary = 2 * settings.decoys + settings.drill
+    temporary = 2 * decoy_check(inventory).made + settings.drill
     wanted = existing + surge + len(facts.unreachable) + temporary
     if wanted > STATIC_ROUTES:
         evidence = (
@@ -301,33 +251,3 @@ def hybrid_limits(inventory: Inventory) -> Iterator[Problem]:
     if (above := beyond(inventory.usage)) is not None:
         yield Problem(f"network {inventory.cluster.network}", above)
     inventory.of("forwarding rules")
-
-
-@Check(
-    "decoy-room",
-    "blocker",
-    reads=("cluster state", "network", "subnetworks", "routes", "instances"),
-    fine="the decoy check has an image, pod addresses and room for its VM",
-    consequence="the decoy check cannot run",
-    remedy="remove the obstacle, or migrate without annotation dualstack.dev/decoys: the canary, which is one node, "
-    "then shows whether aliases work",
-)
-def decoy_room(inventory: Inventory) -> Iterator[Problem]:
-    """The check needs one VM, four blocks and an image (docs/reference/cut-over.md#decoys)."""
-    facts = inventory.facts
-    if not (inventory.settings.decoys and inventory.strategy.lossless):
-        raise NotApplicable("no decoy check is requested")
-    if not facts.live_routes or facts.decoys.present:
-        raise NotApplicable("the decoys exist, or no route is left that the check could protect")
-    about = "decoy check"
-    if not inventory.prober_image:
-        yield Problem(about, "no image for the probing pods is configured (--prober-image)", "decoys")
-    if unused_block(facts, holding=PARTS) is None:
-        yield Problem(about, f"no {PARTS} adjacent blocks of the pod range {facts.pods_cidr} are free", "decoys")
-    usage = inventory.usage
-    if usage.interfaces + usage.surge >= MOST_INTERFACES:
-        evidence = (
-            f"{usage.interfaces} NICs and up to {usage.surge} during a roll-out leave no room for one more in a "
-            f"network with a hybrid subnet, whose limit is {MOST_INTERFACES}"
-        )
-        yield Problem(about, evidence, "decoys")

@@ -11,6 +11,7 @@ from dualstack.model.cidr import overlap
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.strategies.base import obstacles
 from dualstack.preflight.check import Check, NotApplicable, Problem
+from dualstack.preflight.decoys import decoy_check
 from dualstack.preflight.finding import Severity
 from dualstack.preflight.inventory import Inventory
 
@@ -112,7 +113,7 @@ def network_watched(inventory: Inventory) -> Iterator[Problem]:
         raise NotApplicable(f"strategy {inventory.strategy.name} tries nothing on one node first")
     if len(facts.pod_cidr_of) < 2:
         raise NotApplicable("a single node exchanges no packets with others")
-    if not (facts.network_watched or inventory.settings.decoys):
+    if not (facts.network_watched or decoy_check(inventory).made):
         evidence = "no Node has the condition ClusterNetworkProblem or HostNetworkProblem"
         yield Problem(f"cluster {inventory.cluster.name}", evidence)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dualstack.preflight import (
+    decoys,
     exposure,
     installation,
     landscape,
@@ -55,7 +56,7 @@ CHECKS: tuple[Check, ...] = (
     limits.subnet_range_quota,
     limits.network_quota,
     limits.hybrid_limits,
-    limits.decoy_room,
+    decoys.decoy_room,
 )
 """What can be read of the project, for every cluster."""
 

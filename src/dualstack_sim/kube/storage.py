@@ -376,13 +376,8 @@ def _token(number: int, start: int) -> str:
 
 
 def _read_token(token: str) -> tuple[int, int]:
-    text = b""
     try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        document = decoded(text)
+        document = decoded(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(document["list"]), max(0, int(document["start"]))
     except (binascii.Error, msgspec.DecodeError, KeyError, TypeError, ValueError, UnicodeError):
-        illegal = (
-            f"invalid character '{chr(text[0])}' looking for beginning of value" if text else "illegal base64 data"
-        )
-        raise bad_request(f"invalid continue token: continue key is not valid: {illegal}") from None
+        raise bad_request("continue key is not valid: illegal base64 data or encoding") from None

@@ -16,9 +16,9 @@ from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
-from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, scene
 from tests.sim.infrastructure.way_back import BACK, annotate, assert_on_routes
+from tests.support.probing import probing
 
 pytestmark = pytest.mark.slow
 
@@ -67,10 +67,10 @@ async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
         assert {route["description"] for route in decoys.values()} == {"dualstack-decoy"}
         script = next(item["value"] for item in vm["metadata"]["items"] if item["key"] == "startup-script")
         assert "ip_aliases = false" in script
-        assert "100.127.252.2" in script
+        assert "100.127.255.2" in script
         spec = seen["pods"]["spec"]["template"]["spec"]
         assert "hostNetwork" not in spec
-        assert spec["containers"][0]["args"] == ["100.127.252.2", "100.127.253.2", "100.127.254.2"]
+        assert spec["containers"][0]["args"] == ["100.127.255.2", "100.127.255.66", "100.127.255.130"]
         assert seen["role"]["rules"] == [
             {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "patch"]}
         ]
@@ -82,7 +82,7 @@ async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() 
     async with scene(fabric_knobs=FabricKnobs(alias_matched=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
-        assert "cannot reach 100.127.253.0/24 of the decoy VM" in said
+        assert "cannot reach 100.127.255.64/26 of the decoy VM" in said
         assert "does not count an alias IP range as a matched resource" in said
         assert "rolled back to routes only" in said
         assert made.lost() == 0.0
@@ -95,7 +95,7 @@ async def test_where_routes_carry_nothing_inside_a_range_no_node_is_affected() -
     async with scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
-        assert "cannot reach 100.127.252.0/24 of the decoy VM" in said
+        assert "cannot reach 100.127.255.0/26 of the decoy VM" in said
         assert "static routes do not carry traffic to unassigned addresses" in said
         assert made.lost() == 0.0
         await assert_on_routes(made)

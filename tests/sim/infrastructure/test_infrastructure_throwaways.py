@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.sim.infrastructure.deletion import delete, delete_vms, what_is_there
-from tests.sim.infrastructure.probing import probing
 from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
 from tests.sim.infrastructure.way_back import ALLOW
+from tests.support.probing import probing
 
 DRILL = f"{NS[:26]}-rollback-drill"
 DECOY = f"{NS}-dualstack-decoy"

@@ -38,16 +38,17 @@ def test_an_alias_in_another_range_occupies_no_block() -> None:
     assert unused_block(replace(at_rest(2), nodes=(*at_rest(2).nodes, other))) == LAST
 
 
-def test_a_larger_block_holds_as_many_blocks_as_requested() -> None:
-    assert unused_block(at_rest(2), holding=4) == "10.127.252.0/22"
+def test_a_block_is_as_large_as_requested_and_has_parts() -> None:
+    assert unused_block(at_rest(2), longest=22) == "10.127.252.0/22"
+    assert unused_block(at_rest(2), longest=25) == LAST
     assert parts("10.127.252.0/22", 4) == ("10.127.252.0/24", "10.127.253.0/24", "10.127.254.0/24", LAST)
 
 
 def test_the_first_block_is_taken_when_it_alone_is_left() -> None:
     facts = replace(at_rest(0), pods_cidr="10.96.0.0/23", nodes=(replace(node(0), pod_cidr="10.96.1.0/24"),))
     assert unused_block(facts) == "10.96.0.0/24"
-    assert unused_block(facts, holding=2) is None
-    assert unused_block(facts, holding=4) is None
+    assert unused_block(facts, longest=23) is None
+    assert unused_block(facts, longest=22) is None
 
 
 def test_the_smallest_block_in_use_gives_the_size() -> None:
@@ -77,8 +78,8 @@ def test_a_range_without_nodes_is_divided_as_kubernetes_would() -> None:
 
 def test_a_pod_cidr_without_nodes_is_one_unused_block() -> None:
     facts = replace(at_rest(0), pods_cidr="10.96.0.0/16")
-    assert unused_block(facts, holding=256) == "10.96.0.0/16"
-    assert unused_block(facts, holding=512) is None
+    assert unused_block(facts, longest=16) == "10.96.0.0/16"
+    assert unused_block(facts, longest=15) is None
 
 
 def test_no_block_lies_before_the_pod_cidr() -> None:

@@ -11,9 +11,10 @@ import pytest
 from dualstack.gce import Resource
 from dualstack.model.cluster import NodePool
 from dualstack.plan.automatic import MOST_INTERFACES
-from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts
+from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFacts, SavedRoute
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
+from dualstack.preflight.decoys import DecoyCheck, decoy_check
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
 from dualstack.preflight.nodes import alias_matched
@@ -42,6 +43,8 @@ from tests.unit.preflight.inventories import (
 )
 
 DONE = replace(INVENTORY, observed=last(choose("overlap"), at_rest(3), Settings()))
+FULL = replace(at_rest(2), pods_cidr="10.96.0.0/23")
+"""No block is unused."""
 IN_PODS, IN_SERVICES = "10.100.0.0/24", "100.70.0.0/16"
 SECOND = {"rangeName": "r", "ipCidrRange": IN_PODS}
 
@@ -378,8 +381,8 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     ),
     (
         "decoy-room",
-        observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")),
-        "decoy check: no 4 adjacent blocks of the pod range 10.96.0.0/22 are free",
+        observing(FULL),
+        "decoy check: no block of the pod range 10.96.0.0/23 is free",
     ),
     (
         "decoy-room",
@@ -739,7 +742,7 @@ def test_no_check_repeats_what_another_reports() -> None:
     assert problems(observing(thorny), "plan-preconditions") == []
     for check in ("foreign-routes", "interface-subnet", "pod-range-taken"):
         assert len(problems(observing(thorny), check)) == 1
-    with_others = observing(replace(at_rest(3), pods_cidr="10.96.0.0/22"))
+    with_others = observing(FULL)
     assert len(problems(with_others, "decoy-room")) == 1
     assert problems(with_others, "plan-preconditions") == []
     resized = ranges((RANGE, "172.20.0.0/16"))
@@ -798,9 +801,89 @@ def test_up_to_three_nodes_are_named(count: int, named: str) -> None:
 
 
 def test_p26_without_blocks_for_the_decoys_the_finding_names_the_range_and_the_way_without_them() -> None:
-    (found,) = findings(observing(replace(at_rest(3), pods_cidr="10.96.0.0/22")), "decoy-room")
-    assert found.evidence == "no 4 adjacent blocks of the pod range 10.96.0.0/22 are free"
-    assert "migrate without annotation dualstack.dev/decoys: the canary" in found.remedy
+    (found,) = findings(observing(FULL), "decoy-room")
+    assert (found.severity, found.evidence) == ("blocker", "no block of the pod range 10.96.0.0/23 is free")
+    assert (
+        'migrate without the decoy check (a Shoot: annotation dualstack.dev/decoys: "false"): the canary'
+        in found.remedy
+    )
+
+
+def of_size(nodes: int, **others: Any) -> Inventory:
+    """A cluster for which the decoy check is neither requested nor refused."""
+    return replace(observing(at_rest(nodes)), settings=Settings(), deleted_elsewhere=False, **others)
+
+
+def test_decoys_are_made_without_a_request_where_a_failed_trial_would_take_more_than_a_minute() -> None:
+    assert [decoy_check(of_size(nodes)).made for nodes in (1, 3, 13, 14, 25, 100)] == [False] * 3 + [True] * 3
+    assert decoy_check(of_size(13)).reason == ""
+    assert decoy_check(of_size(25)).reason == (
+        "the decoy check is made first, because a trial that fails would make the pods of one node unreachable for 64 s"
+    )
+    assert problems(of_size(25), "decoy-room") == []
+
+
+@pytest.mark.parametrize("requested", [True, False])
+def test_a_request_for_decoys_wins_at_every_size(requested: bool) -> None:
+    for nodes in (3, 25):
+        asked = replace(of_size(nodes, prober_image=""), settings=Settings(decoys=requested))
+        assert decoy_check(asked) == DecoyCheck(requested)
+        assert [each.blocks for each in findings(asked, "decoy-room")] == [requested]
+
+
+def test_decoys_that_nothing_requests_are_not_made_where_nothing_will_be_on_trial() -> None:
+    large = of_size(25)
+    ranged = replace(
+        at_rest(25), subnet=replace(at_rest(25).subnet, secondary_ranges=((RANGE, at_rest(25).pods_cidr),))
+    )
+    for other in (
+        replace(large, strategy=choose("compressed")),
+        replace(large, observed=replace(at_rest(25), routes=())),
+        replace(large, observed=ranged),
+    ):
+        assert decoy_check(other) == DecoyCheck(False)
+        assert [each.status for each in findings(replace(other, prober_image=""), "decoy-room")] == ["not-applicable"]
+
+
+FEW_CPUS = regional(quota("N2_CPUS", 24, 4), quota("CPUS", 5, 4))
+"""Enough for a roll-out."""
+NO_BLOCK = replace(
+    at_rest(25),
+    pods_cidr="10.96.0.0/19",
+    saved_routes=tuple(SavedRoute("gone", f"10.96.{number}.0/24", ZONE) for number in range(25, 32)),
+)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "evidence"),
+    [
+        (of_size(25, prober_image=""), "no image for the probing pods is configured (--prober-image)"),
+        (of_size(25, answers=nics(129).answers), "129 NICs and up to 1 during a roll-out leave no room for one more"),
+        (
+            of_size(25, answers=with_answer("instances", [machine(kind="n2-standard-4")], FEW_CPUS).answers),
+            "region europe-west1: quota CPUS is 5, 4 are used and up to 2 more are needed",
+        ),
+        (of_size(25, answers=denied("region").answers), "what it needs could not be read: GET region: Error 403"),
+        (replace(of_size(25), observed=NO_BLOCK), "no block of the pod range 10.96.0.0/19 is free"),
+    ],
+)
+def test_decoys_that_are_needed_and_cannot_be_made_are_a_risk_with_the_price(
+    inventory: Inventory, evidence: str
+) -> None:
+    (found,) = findings(inventory, "decoy-room")
+    assert (found.severity, found.status, found.blocks) == ("risk", "problem", False)
+    assert found.evidence.startswith(evidence)
+    assert found.evidence.endswith(
+        "; without it, a trial that fails makes the pods of one of 25 nodes unreachable for 64 s"
+    )
+    check = decoy_check(inventory)
+    assert not check.made
+    assert check.reason.startswith(f"the decoy check is not made: {evidence}")
+
+
+def test_decoys_that_exist_are_carried_on_also_where_none_could_be_made() -> None:
+    begun = of_size(25, prober_image="")
+    assert decoy_check(replace(begun, observed=replace(at_rest(25), decoys=DecoyFacts(vm=True)))).made
 
 
 def test_aliases_that_nothing_has_proven_stop_a_preparation_for_gardener() -> None:

@@ -121,5 +121,6 @@ def test_what_passes_by_itself_is_tried_again_soon(refusal: ComputeRefusal, caus
     assert [(finding.id, finding.cause) for finding in blockers] == [
         ("firewall-quota", cause),
         ("roll-out-quota", cause),
+        ("decoy-room", cause),
     ]
     assert PreflightFailed(blockers).retry_after == pause

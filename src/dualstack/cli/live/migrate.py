@@ -130,7 +130,7 @@ async def _chosen(
         return assumed
     choice: Choice = decide(
         facts,
-        replace(inventory.usage, decoys=int(change.settings.decoys)),
+        replace(inventory.usage, decoys=int(bool(change.settings.decoys))),
         contradicted=contradicted(measured, OVERLAP.name),
     )
     cluster = change.cluster

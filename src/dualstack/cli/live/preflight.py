@@ -51,7 +51,7 @@ async def _preflight(
 ) -> Report:
     async with connected(target) as cluster:
         Progress(cluster.clock.now(), quiet).say(f"Reading {ClusterName.of(cluster).describe()} ...")
-        settings = Settings(decoys=bool(prober_image))
+        settings = Settings(decoys=bool(prober_image) or None)
         inventory = await inspect(cluster, await observed(cluster), PREPARE, settings, prober_image)
         return Report.of(
             ClusterName.of(cluster),

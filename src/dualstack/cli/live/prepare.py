@@ -157,7 +157,7 @@ async def begin(
 
 def settings_for(cluster: Connected, prober_image: str = "") -> Settings:
     """Those of a preparation: with decoys if they have an image, with the repeated alias if Gardener follows."""
-    return Settings(decoys=bool(prober_image), repeat_alias=cluster.identity.platform == "gardener")
+    return Settings(decoys=bool(prober_image) or None, repeat_alias=cluster.identity.platform == "gardener")
 
 
 def refuse_late(facts: CutoverFacts) -> None:

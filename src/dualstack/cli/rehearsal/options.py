@@ -15,7 +15,6 @@ from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.cidr import blocks
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import STEPS
-from dualstack.plan.steps.decoys import PARTS
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.faults import load_faults, refuse_impossible
@@ -32,7 +31,7 @@ class Options:
     path: Path
     nodes: int | None
     strategy: str
-    decoys: bool
+    decoys: bool | None
     rollout: str
     speed: float
     seed: int
@@ -60,7 +59,7 @@ def checked(options: Options, text: str) -> ShootView:
     options.landscape.refuse(
         {
             "--strategy": "strategy" in options.given,
-            "--decoys": options.decoys,
+            "--decoys": options.decoys is not None,
             "--kill-at": bool(options.kill_at),
         },
         and_back=options.and_back,
@@ -81,9 +80,9 @@ def checked(options: Options, text: str) -> ShootView:
     nodes = sum(pool.minimum for pool in shoot.pools)
     if reason := too_large(shoot):
         raise InvalidInput(f"--nodes {nodes}: {reason}")
-    if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) < nodes + PARTS:
+    if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) <= nodes:
         raise InvalidInput(
-            f"--decoys: it needs {PARTS} free blocks of the pod range {shoot.pods}, which has "
+            f"--decoys: it needs a free block of the pod range {shoot.pods}, which has "
             f"{blocks(shoot.pods, shoot.node_cidr_mask_size)} blocks for {nodes} nodes; rehearse without it: the "
             "canary, which is one node, then shows whether aliases work"
         )

@@ -254,8 +254,8 @@ class Rehearsal:
         """Edit the Shoot as its owner would, and wait until it is at rest; prepare and finish where requested."""
         direction = self._record.direction
         edit = dict(direction.edit)
-        if self._options.decoys and direction is FORWARD:
-            edit["metadata"] = {"annotations": {DECOYS: "true"}}
+        if self._options.decoys is not None and direction is FORWARD:
+            edit["metadata"] = {"annotations": {DECOYS: str(self._options.decoys).lower()}}
         if self._options.landscape.prepared:
             await self._command(world, "prepare", f"--prober-image={PROBER_IMAGE}")
         await world.edit_shoot(edit)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dualstack.plan.blocks import parts
+from dualstack.plan.blocks import SMALLEST_RANGE, parts, unused_block
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.steps.base import Transition
 from dualstack.plan.steps.subnet import SubnetChange
 
 PARTS = 4
-"""Number of node-sized blocks that the decoys need, a power of two; the last one is not used."""
+"""Number of blocks that the decoys need, a power of two; the last one is not used."""
+
+
+def unused_home(facts: CutoverFacts) -> str | None:
+    """An unused block of one node, or of several where it would be too small for a range; None when there is none."""
+    return unused_block(facts, longest=SMALLEST_RANGE)
 
 
 def decoy_blocks(home: str) -> tuple[str, str, str]:
@@ -30,7 +35,7 @@ class CreateDecoys(Transition):
     def precondition(self, facts: CutoverFacts) -> list[str]:
         if self.home:
             return []
-        return [f"the decoy check needs {PARTS} adjacent unused blocks of {facts.pods_cidr}; there are none"]
+        return [f"the decoy check needs an unused block of {facts.pods_cidr}; there is none"]
 
     def effect(self, facts: CutoverFacts) -> CutoverFacts:
         static, _, both = decoy_blocks(self.home)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 
-from dualstack.plan.blocks import unused_range
+from dualstack.plan.blocks import SMALLEST_RANGE, unused_range
 from dualstack.plan.facts import Aspect, CutoverFacts
 from dualstack.plan.steps.base import Proof, Transition
 
@@ -18,9 +18,6 @@ HEADROOM_RANGE = "dualstack-headroom"
 
 PER_INTERFACE = 100
 """Aliases that one VM holds during the trial; an interface can hold 150 (docs/reference/cut-over.md#r14)."""
-
-SMALLEST = 29
-"""Prefix length of the smallest secondary range."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class RemoveHeadroomTrial(Transition):
 
 def trial_range(facts: CutoverFacts) -> str | None:
     """The CIDR of the trial's range, with an address for each VM; None when the pod CIDR has no room for it."""
-    return unused_range(facts, min(SMALLEST, 32 - (len(facts.pod_cidr_of) - 1).bit_length()))
+    return unused_range(facts, min(SMALLEST_RANGE, 32 - (len(facts.pod_cidr_of) - 1).bit_length()))
 
 
 def trial_aliases(facts: CutoverFacts, block: str) -> dict[str, list[str]]:

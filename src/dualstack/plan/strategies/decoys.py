@@ -2,8 +2,8 @@
 
 While a node has both route and alias, a packet that reaches it proves nothing: the route may have carried it. Once the
 range covers the nodes' routes, it is too late to find out whether these still carry traffic. So both are tested before,
-in four unused blocks at the end of the pod CIDR, on one temporary VM in the nodes subnet. The blocks become a secondary
-range of their own, without any node's block, and a pod on each node probes an address in each:
+in the quarters of an unused block at the end of the pod CIDR, on a temporary VM in the nodes subnet. It becomes
+a secondary range of its own, without any node's block, and a pod on each node probes an address in each quarter:
 
     D1  a static route alone    proves that a hybrid subnet serves addresses that no resource holds
                                 (docs/reference/cut-over.md#r6)
@@ -31,19 +31,18 @@ from __future__ import annotations
 
 from dualstack.model.cidr import overlap
 from dualstack.plan import gates
-from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage
 from dualstack.plan.steps.base import Barrier, Transition
 from dualstack.plan.steps.decoys import (
-    PARTS,
     AddDecoyRange,
     AliasDecoys,
     CreateDecoys,
     DropDecoyRoute,
     RemoveDecoys,
     decoy_blocks,
+    unused_home,
 )
 
 RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
@@ -65,7 +64,7 @@ def prove(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """The next step of the check; None when it is over or not requested."""
     if not _wanted(facts, settings):
         return None
-    create = CreateDecoys(home=facts.decoys.home or unused_block(facts, holding=PARTS) or "")
+    create = CreateDecoys(home=facts.decoys.home or unused_home(facts) or "")
     if create.precondition(facts) or not create.done(facts):
         return create
     return _add_range(facts, settings) or _hand_over(facts, settings)

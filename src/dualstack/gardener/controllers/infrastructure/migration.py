@@ -45,6 +45,7 @@ from dualstack.plan.strategies import AUTO, STRATEGIES, choose
 from dualstack.plan.strategies.back import irreversible, way_back
 from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.prepare import mark, prepared
+from dualstack.preflight.decoys import DecoyCheck, decoy_check
 from dualstack.preflight.finding import Finding, PreflightFailed
 from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import Preflight
@@ -118,7 +119,8 @@ class Migration:
         inventory = await self.preflight.read(facts)
         choice = await self._choice(facts, inventory)
         strategy = choose(choice.strategy)
-        findings = run_checks(replace(inventory, strategy=strategy))
+        inventory = replace(inventory, strategy=strategy)
+        findings = run_checks(inventory)
         found = await self.record.read()
         if (other := other_controller(found)) is not None and not _rescues(facts):
             raise await self._at_rest_beside(other, facts)
@@ -133,10 +135,17 @@ class Migration:
         if not _rescues(facts):  # a node that has just joined has no route yet, and that is no reason to try again
             await self._halt.check()
         with self.reporter.phase("cut-over"):
-            await self._announce_strategy(choice, strategy, facts)
+            decoys = decoy_check(inventory)
+            decided, because = self._decided(decoys), "; ".join(filter(None, (choice.reason, decoys.reason)))
+            await decided._announce_strategy(replace(choice, reason=because), strategy, facts)
             await self.record.annotate(BEGUN_WITH, strategy.name)
             await self.record.annotate(FOLLOWED, "true")
-            await self._carry_out(strategy, self._requested_back if _rescues(facts) else self._redirected)
+            await decided._carry_out(strategy, self._requested_back if _rescues(facts) else self._redirected)
+
+    def _decided(self, check: DecoyCheck) -> Migration:
+        """This migration with or without the decoy check."""
+        settings = replace(self.settings, decoys=check.made)
+        return replace(self, settings=settings, decoys=replace(self.decoys, wanted=check.made))
 
     async def _at_rest_beside(self, other: str, facts: CutoverFacts) -> InvalidInput:
         """The error of a cut-over that must not go on beside another controller, with the cluster at rest. One that
@@ -190,10 +199,12 @@ class Migration:
         facts = await self.cut_over().observe()
         return known == mark(facts) and prepared(facts)
 
-    async def check(self, strategy: Strategy, facts: CutoverFacts) -> None:
-        """Raise PreflightFailed if anything stops the strategy; announce the risks."""
-        inventory = await self.preflight.read(facts)
-        await self._report(run_checks(replace(inventory, strategy=strategy)), facts)
+    async def check(self, strategy: Strategy, facts: CutoverFacts) -> Migration:
+        """The migration with or without the decoy check. PreflightFailed if anything stops the strategy; announces the
+        risks."""
+        inventory = replace(await self.preflight.read(facts), strategy=strategy)
+        await self._report(run_checks(inventory), facts)
+        return self._decided(decoy_check(inventory))
 
     async def _report(self, findings: list[Finding], facts: CutoverFacts) -> None:
         """Raise PreflightFailed if anything blocks; announce the risks, once for each generation of the Shoot.
@@ -295,7 +306,7 @@ class Migration:
                     raise
                 reason = f"the size of the network is unknown ({error}) and does not matter for a cut-over in progress"
                 return Choice("overlap", reason)
-            to_make = self.settings.decoys and not facts.decoys.present
+            to_make = decoy_check(inventory).made and not facts.decoys.present
             return decide(facts, replace(network, decoys=int(to_make)), unsupported=unsupported)
         if self.strategy != "overlap" or not undecided:
             return Choice(self.strategy, "the default" if self.strategy == "overlap" else "requested")

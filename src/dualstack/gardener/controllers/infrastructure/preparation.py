@@ -63,13 +63,13 @@ class Preparation:
         if note == mark(facts) and prepared(facts):
             return
         if note in (None, BEGUN):
-            await migration.check(STRATEGY, facts)
+            migration = await migration.check(STRATEGY, facts)
         if note is None:
             await migration.record.annotate(PREPARED, BEGUN)
         strategy, joined = (STRATEGY, False) if note in (None, BEGUN) else (JOINED, True)
         count = len(facts.without_alias)
         await self._report("Progressing", "Preparing", f"{count} nodes get their alias; every route stays")
-        await self._cut_over().forward(strategy, self._redirected, at_rest=joined)
+        await migration.cut_over(keeps_controller=True).forward(strategy, self._redirected, at_rest=joined)
         facts = await self._cut_over().observe()
         await migration.record.annotate(PREPARED, mark(facts))
         await self._report(

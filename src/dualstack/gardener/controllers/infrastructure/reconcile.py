@@ -148,7 +148,7 @@ class InfrastructureController:
         settings = replace(
             self._settings,
             drill=self._settings.drill or view.annotations.get(DRILL) == "true",
-            decoys=self._settings.decoys or view.annotations.get(DECOYS) == "true",
+            decoys={"true": True, "false": False}.get(view.annotations.get(DECOYS, ""), self._settings.decoys),
         )
         decoys = Decoys(
             compute,
@@ -156,7 +156,7 @@ class InfrastructureController:
             self._clock,
             emit,
             desired.cluster,
-            wanted=settings.decoys,
+            wanted=bool(settings.decoys),
             image=self._prober_image,
         )
         return Migration(

@@ -5,17 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
+from dualstack.clock import Clock
 from dualstack.model import kinds
 from dualstack.prober.manifest import addresses_of
 from dualstack.prober.report import NAME, NAMESPACE, ProbeLog
-from tests.sim.infrastructure.scene import Scene
+from dualstack_sim.fabric import Fabric
+from dualstack_sim.kube.store import KubeStore
+from dualstack_sim.world.gardener.builder import World
 
 PERIOD = 5.0
 
 
+class Probed(Protocol):
+    """What a scene has."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def store(self) -> KubeStore: ...
+    @property
+    def fabric(self) -> Fabric: ...
+    @property
+    def world(self) -> World: ...
+
+
 @asynccontextmanager
-async def probing(made: Scene, *, silent: Collection[str] = ()) -> AsyncIterator[None]:
+async def probing(made: Probed, *, silent: Collection[str] = ()) -> AsyncIterator[None]:
     """While entered, each node but the `silent` ones reports as long as the DaemonSet is there."""
     task = asyncio.create_task(_probe(made, silent))
     try:
@@ -26,7 +43,7 @@ async def probing(made: Scene, *, silent: Collection[str] = ()) -> AsyncIterator
             await task
 
 
-async def _probe(made: Scene, silent: Collection[str]) -> None:
+async def _probe(made: Probed, silent: Collection[str]) -> None:
     books: dict[str, ProbeLog] = {}
     while True:
         daemon_set = made.store.get(kinds.DAEMON_SET, NAME, NAMESPACE)
@@ -39,7 +56,7 @@ async def _probe(made: Scene, silent: Collection[str]) -> None:
         await made.clock.sleep(PERIOD)
 
 
-def _round(made: Scene, node: str, book: ProbeLog) -> None:
+def _round(made: Probed, node: str, book: ProbeLog) -> None:
     now = made.clock.now()
     for address in book.addresses:
         book.note(address, arrived=made.fabric.traffic.reaches(now, node, address), at=now)
