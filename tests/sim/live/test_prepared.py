@@ -156,6 +156,9 @@ def test_a_reconcile_of_a_prepared_ipv4_shoot_is_refused_and_harms_nothing() -> 
         )
         assert "resourceInUseByAnotherResource" in operation
         assert made.done("status")["standing"] == "prepared"
+        early = made.command("finish", "--no-wait")
+        assert early.status == 1
+        assert "3 nodes, 3 routes; about 5 min 09 s." in early.err.splitlines()
         migrate(made)
         outcome = made.command("finish")
         assert "Steps: gate-aliases-alone, clear-overlap-flag." in outcome.err.splitlines()

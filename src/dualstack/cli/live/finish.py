@@ -37,7 +37,7 @@ async def _finish(options: ChangeOptions, *, wait: bool) -> None:
         change, facts = await begin(cluster, options, controller, Settings())
         _refuse(facts)
         if standing(facts) != "finished":
-            announce(change, as_finish_begins(cluster.identity.platform, facts), FINISH)
+            announce(change, facts, FINISH, as_finish_begins(cluster.identity.platform, facts))
             confirm(f"Finish the cut-over of cluster {cluster.identity.cluster.name}?", yes=options.yes)
 
         async def work(redirection: Redirection) -> None:

@@ -197,11 +197,12 @@ def _describe(finding: Finding) -> str:
     return f"{finding.id}: {finding.describe()}"
 
 
-def announce(change: Change, facts: CutoverFacts, strategy: Strategy) -> None:
-    """Say what is going to happen."""
+def announce(change: Change, facts: CutoverFacts, strategy: Strategy, start: CutoverFacts | None = None) -> None:
+    """Say what is going to happen. start: the facts at the first step, if that is awaited."""
+    start = start or facts
     others = (Barrier, StopController)  # a wait, and what the owner of the cluster does
-    steps = [step.id for step in strategy.transitions(facts, change.settings) if not isinstance(step, others)]
-    seconds = estimate(strategy, facts, change.settings)
+    steps = [step.id for step in strategy.transitions(start, change.settings) if not isinstance(step, others)]
+    seconds = estimate(strategy, start, change.settings)
     change.progress.say(ClusterName.of(change.cluster).describe())
     change.progress.say(f"{len(facts.pod_cidr_of)} nodes, {len(facts.routes)} routes; about {duration(seconds)}.")
     change.progress.say(f"Steps: {', '.join(dict.fromkeys(steps)) or 'none'}.")
