@@ -107,10 +107,11 @@ def sites(packages: Iterable[str]) -> Iterator[Site]:
 def mutations(places: Iterable[Site]) -> Iterator[Mutation]:
     """The mutations at these sites, without those that change nothing that is ever executed, each once."""
     seen: set[tuple[Path, str]] = set()
+    executed = cache(lambda path: _executed(_text(path)))
     for site in places:
         before = _text(site.path)
         after = mutate_code(before, site.operator, site.occurrence)
-        if after is None or _executed(after) in (None, _executed(before)) or (site.path, after) in seen:
+        if after is None or _executed(after) in (None, executed(site.path)) or (site.path, after) in seen:
             continue
         seen.add((site.path, after))
         yield _mutation(site.path, before, after)

@@ -28,7 +28,8 @@ import pytest
 from tests.mutants.mutations import SOURCES, Mutation
 
 PRELOADED = (
-    *("aiohttp", "google.auth", "hypothesis.stateful", "lightkube", "pytest_asyncio", "tests.contract.witness"),
+    *("aiohttp", "google.auth", "anyio.pytest_plugin", "hypothesis.stateful", "lightkube", "pytest_asyncio"),
+    "tests.contract.witness",
     *("dualstack.gce.client", "dualstack.kube.client", "dualstack_sim.world.gardener.builder"),
     *("dualstack_sim.compute.api.server", "dualstack_sim.kube.server", "dualstack_sim.fabric"),
 )
@@ -50,6 +51,7 @@ INTERVAL = 0.05
 
 def preload(mutated: Iterable[str]) -> None:
     """Import what every run needs. Raises RuntimeError when that includes a package of `mutated`."""
+    sys.dont_write_bytecode = False  # a run then need not compile again what another one has compiled
     for name in PRELOADED:
         importlib.import_module(name)
     early = [name for name in sys.modules if name.startswith(tuple(f"dualstack.{package}." for package in mutated))]

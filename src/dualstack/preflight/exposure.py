@@ -46,17 +46,15 @@ def ipv6_exposure(inventory: Inventory) -> Iterator[Problem]:
 )
 def ipv6_firewall(inventory: Inventory) -> Iterator[Problem]:
     """Ingress is denied where no rule allows it (docs/reference/compute-engine.md#firewall-defaults)."""
-    if inventory.platform != "gardener":
-        allowing = [rule for rule in _rules(inventory, "INGRESS") if rule.get("allowed") and _admits_ipv6(rule)]
-        if not any(_protocols(rule) & {*ICMP6, "all"} for rule in allowing):
-            evidence = "no firewall rule allows ICMPv6 from an IPv6 range"
-            fix = (
-                f"gcloud compute firewall-rules create {inventory.cluster.name}-ipv6 --project "
-                f"{inventory.cluster.project} --network {inventory.cluster.network} --direction INGRESS --allow all "
-                "--source-ranges SUBNET_IPV6_PREFIX"
-            )
-            yield Problem(f"network {inventory.cluster.network}", evidence, fix=fix)
-    prefix = (inventory.subnet(inventory.cluster.nodes_subnet) or {}).get("externalIpv6Prefix")
+    admitted = any(_admits_ipv6(rule) and _protocols(rule) & {*ICMP6, "all"} for rule in _rules(inventory))
+    if inventory.platform != "gardener" and not admitted:
+        fix = (
+            f"gcloud compute firewall-rules create {inventory.cluster.name}-ipv6 --project {inventory.cluster.project} "
+            f"--network {inventory.cluster.network} --direction INGRESS --allow all --source-ranges SUBNET_IPV6_PREFIX"
+        )
+        evidence = "no firewall rule allows ICMPv6 from an IPv6 range"
+        yield Problem(f"network {inventory.cluster.network}", evidence, fix=fix)
+    prefix = inventory.nodes_subnet.get("externalIpv6Prefix")
     source = IPv6Network(prefix) if prefix else EVERYWHERE
     denied = False
     for rule, reached in _decisions(inventory, source, "deny", ahead=True):
@@ -79,7 +77,7 @@ def firewall_sources(inventory: Inventory) -> Iterator[Problem]:
     """Tags stand for addresses of interfaces (docs/reference/compute-engine.md#firewall-alias-sources)."""
     found = [
         rule["name"]
-        for rule in _rules(inventory, "INGRESS")
+        for rule in _rules(inventory)
         if (rule.get("sourceTags") or rule.get("sourceServiceAccounts")) and not rule.get("sourceRanges")
     ]
     if found:
@@ -132,19 +130,19 @@ def ipv6_egress(inventory: Inventory) -> Iterator[Problem]:
 
 def _exposed_by_the_network(inventory: Inventory) -> Iterator[Problem]:
     """The firewall rules of the VPC that admit IPv6 from everywhere, whichever VMs they are for."""
-    for rule in _rules(inventory, "INGRESS"):
-        if str(EVERYWHERE) in (rule.get("sourceRanges") or ()) and rule.get("allowed"):
-            targets = [*(rule.get("targetTags") or ()), *(rule.get("targetServiceAccounts") or ())]
-            about = f"targets {', '.join(targets)}" if targets else "all VMs of the network"
-            (known,) = [each for each, _ in deciding({"firewalls": [rule]}, "", EVERYWHERE)]
-            yield _problem(inventory, known, f"allows {_shown(known)} from {EVERYWHERE} to {about}")
+    for rule in _rules(inventory):
+        targets = [*(rule.get("targetTags") or ()), *(rule.get("targetServiceAccounts") or ())]
+        about = f"targets {', '.join(targets)}" if targets else "all VMs of the network"
+        for known, _ in deciding({"firewalls": [rule]}, "", EVERYWHERE):
+            if known.action == "allow":
+                yield _problem(inventory, known, f"allows {_shown(known)} from {EVERYWHERE} to {about}")
 
 
 def _decisions(
     inventory: Inventory, source: IPv6Network, action: str, *, ahead: bool = False
 ) -> Iterator[tuple[Rule, str]]:
     """The rules that decide so about connections to the nodes, with the nodes. ahead: only those before the VPC's."""
-    order = str(inventory.network.get("networkFirewallPolicyEnforcementOrder") or "")
+    order = inventory.network.get("networkFirewallPolicyEnforcementOrder", "")
     found: dict[Rule, list[str]] = {}
     effective = inventory.of("effective firewalls")
     for each in effective:
@@ -179,12 +177,12 @@ def _shown(rule: Rule) -> str:
     return "; ".join(map(str, rule.traffic))
 
 
-def _rules(inventory: Inventory, direction: str) -> list[Resource]:
-    """The rules of the network that are in effect, by name."""
+def _rules(inventory: Inventory) -> list[Resource]:
+    """The rules of the network for ingress that are in effect, by name."""
     found = [
         rule
         for rule in inventory.in_network("firewalls")
-        if rule.get("direction", "INGRESS") == direction and not rule.get("disabled")
+        if rule.get("direction", "INGRESS") == "INGRESS" and not rule.get("disabled")
     ]
     return sorted(found, key=lambda rule: str(rule["name"]))
 

@@ -54,7 +54,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An ingress rule in effect. policy: None for a firewall rule of the VPC. number: its priority."""
+    """An ingress rule in effect. name: empty for a rule of a policy. number: its priority. policy: None for a firewall
+    rule of the VPC."""
 
     name: str
     number: int
@@ -80,9 +81,11 @@ def deciding(effective: Resource, order: str, source: IPv6Network) -> Iterator[t
         passed: list[Traffic] = []
         for rule in stage:
             open_ = tuple(each for each in rule.traffic if not _covered(each, (*decided, *passed)))
-            if open_ and rule.action != "goto_next":
+            if rule.action == "goto_next":
+                passed.extend(open_)
+            elif open_:
+                decided.extend(open_)
                 yield replace(rule, traffic=open_), ahead
-            (passed if rule.action == "goto_next" else decided).extend(open_)
 
 
 def _stages(effective: Resource, order: str, source: IPv6Network) -> Iterator[tuple[list[Rule], bool]]:
@@ -103,7 +106,7 @@ def _stages(effective: Resource, order: str, source: IPv6Network) -> Iterator[tu
 
 def _of_policy(policy: Resource, source: IPv6Network) -> Iterator[Rule]:
     about = Policy(str(policy.get("shortName") or policy.get("displayName") or policy.get("name")), str(policy["type"]))
-    for rule in sorted(policy.get("rules") or (), key=lambda each: int(each.get("priority") or 0)):
+    for number, rule in _by_priority(policy.get("rules") or (), 0):
         match, action = rule.get("match") or {}, str(rule.get("action"))
         if (
             rule.get("direction", "INGRESS") == "INGRESS"
@@ -112,8 +115,8 @@ def _of_policy(policy: Resource, source: IPv6Network) -> Iterator[Rule]:
             and _matches(match, source)
         ):
             yield Rule(
-                name=str(rule.get("ruleName") or ""),
-                number=int(rule.get("priority") or 0),
+                name="",
+                number=number,
                 action="allow" if action == _INSPECT else _action(action),
                 traffic=tuple(_traffic(each, "ipProtocol") for each in match.get("layer4Configs") or ()),
                 policy=about,
@@ -138,16 +141,22 @@ def _matches(match: Resource, source: IPv6Network) -> bool:
 
 def _of_vpc(rules: Iterable[Resource], source: IPv6Network) -> Iterator[Rule]:
     """At equal priority a rule that denies comes first (docs/reference/compute-engine.md#firewall-priority)."""
-    for rule in sorted(rules, key=lambda each: (each.get("priority", 1000), not each.get("denied"), each["name"])):
+    denying_first = sorted(rules, key=lambda each: (not each.get("denied"), each["name"]))
+    for number, rule in _by_priority(denying_first, 1000):
         if rule.get("direction", "INGRESS") == "INGRESS" and not rule.get("disabled"):
             entries = rule.get("denied") or rule.get("allowed") or ()
             if _contain(rule.get("sourceRanges") or (), source):
                 yield Rule(
                     name=str(rule["name"]),
-                    number=int(rule.get("priority", 1000)),
+                    number=number,
                     action="deny" if rule.get("denied") else "allow",
                     traffic=tuple(_traffic(each, "IPProtocol") for each in entries),
                 )
+
+
+def _by_priority(rules: Iterable[Resource], default: int) -> list[tuple[int, Resource]]:
+    """The rules with their priorities in order of evaluation; in their own order at equal priority."""
+    return sorted(((int(rule.get("priority", default)), rule) for rule in rules), key=lambda each: each[0])
 
 
 def _traffic(entry: Resource, name: str) -> Traffic:

@@ -126,10 +126,10 @@ def cluster_dns(inventory: Inventory) -> Iterator[Problem]:
     if not any(each["metadata"]["name"] == "kube-dns" for each in in_system):
         yield Problem("Service kube-system/kube-dns", "it does not exist")
     for deployment in inventory.of("deployments"):
-        metadata, replicas = deployment["metadata"], dig(deployment, "spec", "replicas")
+        metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
         named = metadata.get("namespace") == "kube-system" and metadata["name"] in ("coredns", "kube-dns")
-        if named and (1 if replicas is None else replicas) < 2:
-            yield Problem(f"Deployment kube-system/{metadata['name']}", f"it has {replicas or 0} replicas")
+        if named and replicas < 2:
+            yield Problem(f"Deployment kube-system/{metadata['name']}", f"it has {replicas} replicas")
     for daemon in inventory.of("daemon sets"):
         if daemon["metadata"]["name"] in ("node-local-dns", "nodelocaldns"):
             evidence = "it listens on addresses of one family"

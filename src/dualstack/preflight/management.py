@@ -27,7 +27,7 @@ def subnet_manager(inventory: Inventory) -> Iterator[Problem]:
     """Subnets have no labels, so descriptions, VMs and objects are read
     (docs/reference/compute-engine.md#managed-labels)."""
     subnet, name = inventory.nodes_subnet, inventory.cluster.nodes_subnet
-    found = _WORDS.search(str(subnet.get("description") or ""))
+    found = _WORDS.search(subnet.get("description", ""))
     if found:
         yield Problem(f"subnet {name}", f"its description names {found[0]}", fix=terraform(inventory))
     for machine in inventory.of("machine metadata"):
@@ -63,7 +63,7 @@ def instance_templates(inventory: Inventory) -> Iterator[Problem]:
     if inventory.platform == "gardener":
         raise NotApplicable("Gardener writes the templates of its VMs")
     for machine in machines:
-        items = {item["key"]: item.get("value") or "" for item in (machine.get("metadata") or {}).get("items") or ()}
+        items = {item["key"]: item.get("value", "") for item in (machine.get("metadata") or {}).get("items") or ()}
         if "/instanceGroupManagers/" in items.get("created-by", ""):
             fix = (
                 "gcloud compute instance-templates create NEW_TEMPLATE ... --network-interface "

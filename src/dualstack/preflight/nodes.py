@@ -161,7 +161,7 @@ def alias_matched(inventory: Inventory) -> Iterator[Problem]:
 
 def _stops(metadata: Resource | None) -> dict[str, bool]:
     """The items that the guest agent reads as a boolean; it ignores others, which then do not hide the project's."""
-    items = {item["key"]: item.get("value") or "" for item in (metadata or {}).get("items") or ()}
+    items = {item["key"]: item.get("value") for item in (metadata or {}).get("items") or ()}
     return {key: value in _TRUE for key, value in items.items() if value in (*_TRUE, *_FALSE)}
 
 

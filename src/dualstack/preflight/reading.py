@@ -170,7 +170,7 @@ class Preflight:
 
     async def _permissions(self, inventory: Inventory) -> list[Resource]:
         """What the caller lacks on the nodes subnet, on a VM and on a route of the cluster."""
-        machines = [machine for pool in self.cluster.pools for machine in inventory.machines(pool)[:1]]
+        machines = [machine for pool in self.cluster.pools for machine in inventory.machines(pool)]
         paths = {self.cluster.nodes_subnet_path: "subnetworks"}
         paths |= {f"zones/{last_segment(each['zone'])}/instances/{each['name']}": "instances" for each in machines[:1]}
         if isinstance(inventory.observed, CutoverFacts):

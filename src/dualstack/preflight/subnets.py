@@ -95,7 +95,7 @@ def subnet_range(inventory: Inventory) -> Iterator[Problem]:
 def ipv6_access_type(inventory: Inventory) -> Iterator[Problem]:
     """Only external access has a public /64 (docs/reference/compute-engine.md#access-type-immutable)."""
     for subnet in inventory.subnets:
-        access = subnet.get("ipv6AccessType") or "EXTERNAL"
+        access = subnet.get("ipv6AccessType", "EXTERNAL")
         if access != "EXTERNAL":
             yield Problem(f"subnet {subnet['name']}", f"ipv6AccessType is {access}")
 

@@ -61,7 +61,7 @@ def load_balancers(inventory: Inventory) -> Iterator[Problem]:
         if service["spec"].get("type") != "LoadBalancer":
             continue
         addresses = [entry.get("ip") for entry in dig(service, "status", "loadBalancer", "ingress") or ()]
-        targets = [str(rules[address].get("target") or "") for address in addresses if address in rules]
+        targets = [rules[address].get("target", "") for address in addresses if address in rules]
         about, shown = f"Service {_name(service)}", listed(addresses) or "none yet"
         annotations = service["metadata"].get("annotations") or {}
         if any(str(annotations.get(each, "")).lower() == "internal" for each in INTERNAL):
@@ -111,7 +111,7 @@ def webhook_addresses(inventory: Inventory) -> Iterator[Problem]:
     """The API server calls the URL as it is (docs/reference/kubernetes.md#webhooks)."""
     for configuration in inventory.of("webhooks"):
         for webhook in configuration.get("webhooks") or ():
-            host = urlsplit(str(dig(webhook, "clientConfig", "url") or "")).hostname or ""
+            host = str(urlsplit(str(dig(webhook, "clientConfig", "url"))).hostname)  # None is no address either
             if _is_address(host):
                 failing = webhook.get("failurePolicy", "Fail")
                 about = f"{configuration.get('kind', 'webhook')} {_name(configuration)}"
@@ -221,14 +221,14 @@ def _without_twin(peers: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | Non
 
 
 def _ranges(value: Any) -> Iterator[str]:
-    """Every string in the value that is an address range."""
+    """Every string in the value that is an address or a range of addresses."""
     if isinstance(value, Mapping):
         for each in value.values():
             yield from _ranges(each)
     elif isinstance(value, list):
         for each in value:
             yield from _ranges(each)
-    elif isinstance(value, str) and "/" in value and _is_address(value.partition("/")[0]):
+    elif isinstance(value, str) and _is_address(value.partition("/")[0]):
         yield value
 
 
@@ -242,11 +242,11 @@ def _is_address(text: str) -> bool:
 
 def _image(container: Mapping[str, Any]) -> str:
     """The name of the image without registry, tag and digest."""
-    return last_segment(str(container.get("image") or "")).partition("@")[0].partition(":")[0]
+    return last_segment(str(container.get("image"))).partition("@")[0].partition(":")[0]
 
 
 def _namespace(item: Resource) -> str:
-    return str(item["metadata"].get("namespace") or "default")
+    return str(item["metadata"].get("namespace", "default"))
 
 
 def _name(item: Resource) -> str:
@@ -255,4 +255,5 @@ def _name(item: Resource) -> str:
 
 
 def _counted(noun: str, items: list[Resource]) -> str:
-    return f"{noun} {_name(items[0])}" if len(items) == 1 else f"{len(items)} {noun}s: {listed(map(_name, items))}"
+    names = listed(map(_name, items))
+    return f"{noun} {names}" if len(items) == 1 else f"{len(items)} {noun}s: {names}"

@@ -30,6 +30,7 @@ MORE: Mapping[Source, list[Resource]] = {
     "effective firewalls": [
         {
             "pool": "w",
+            "firewalls": [{"name": "open", "sourceRanges": ["::/0"], "allowed": [{"IPProtocol": "tcp"}]}],
             "firewallPolicys": [
                 {
                     "name": "1",

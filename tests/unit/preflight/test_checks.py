@@ -493,6 +493,15 @@ def test_p18_a_pool_without_vms_counts_its_instances_and_the_largest_type_of_a_p
     ]
 
 
+def test_p18_a_pool_of_which_no_name_is_known_may_have_any_vm_of_the_cluster() -> None:
+    inventory = replace(
+        regional(quota("CPUS", 15, 0)), cluster=replace(INVENTORY.cluster, pools=(NodePool("w", (), 2),))
+    )
+    assert problems(with_answer("instances", [machine("any", "e2-standard-8")], inventory), "roll-out-quota") == [
+        "region europe-west1: quota CPUS is 15, 0 are used and up to 16 more are needed"
+    ]
+
+
 @pytest.mark.parametrize(
     ("project", "instance", "agent", "found"),
     [
@@ -522,10 +531,21 @@ def test_a_guest_agent_that_no_node_would_show_stops_the_migration(watched: bool
     assert [finding.severity for finding in found] == [severity]
 
 
-def test_the_decoy_check_needs_no_conditions_of_nodes() -> None:
-    inventory = observing(facts(network_watched=False))
-    asked = replace(inventory, settings=Settings(decoys=True))
-    assert [finding.status for finding in findings(asked, "network-watched")] == ["ok"]
+@pytest.mark.parametrize(
+    ("nodes", "watched", "decoys", "status"),
+    [
+        (1, False, False, "not-applicable"),
+        (2, False, False, "problem"),
+        (2, True, False, "ok"),
+        (2, False, True, "ok"),
+    ],
+)
+def test_conditions_or_decoys_have_to_watch_a_network_of_more_than_one_node(
+    nodes: int, watched: bool, decoys: bool, status: str
+) -> None:
+    inventory = observing(replace(at_rest(nodes), network_watched=watched))
+    found = findings(replace(inventory, settings=Settings(decoys=decoys)), "network-watched")
+    assert [finding.status for finding in found] == [status]
 
 
 def test_p21_a_metadata_key_without_value_is_not_true() -> None:
@@ -550,6 +570,10 @@ def test_the_subnets_of_another_region_or_network_are_not_the_clusters() -> None
     assert problems(expanded, "subnet-range") == []
     assert problems(answering("subnetworks", subnet(SERVICES_SUBNET, SERVICES)), "subnet-range") == []
     assert problems(about_cluster(nodes=""), "subnet-range") == []
+
+
+def test_the_smallest_range_of_a_subnet_is_a_29() -> None:
+    assert problems(about_cluster(services="100.64.0.0/29"), "range-valid") == []
 
 
 def test_what_the_nodes_subnet_has_already_is_no_overlap() -> None:
@@ -759,12 +783,33 @@ def test_a_limit_is_reached_only_with_the_last_one_that_it_allows() -> None:
     def with_ranges(count: int) -> Inventory:
         return ranges(*((f"r{number}", "172.20.0.0/24") for number in range(count)))
 
-    for check, inventory, most in (
+    def with_vms(count: int) -> Inventory:
+        return replace(nics(count), cluster=replace(INVENTORY.cluster, nodes="10.250.0.0/29"))
+
+    def of_subnet(count: int) -> Inventory:
+        return nodes_subnet(secondaryIpRanges=[SECOND] * count)
+
+    def of_dual_stack_subnet(count: int) -> Inventory:
+        return nodes_subnet(secondaryIpRanges=[SECOND] * count, stackType="IPV4_IPV6")
+
+    for check, inventory, first in (
         ("secondary-range-limit", with_ranges, 170),
         ("alias-limit", with_aliases, 150),
         ("static-route-quota", many_routes, 198),  # 200 without one NIC of a roll-out and two routes to decoys
+        ("nodes-subnet-room", with_vms, 4),  # of 8 addresses four are reserved and one is for a roll-out
+        ("subnet-range-quota", of_subnet, 296),  # one is there, and four are needed
+        ("subnet-range-quota", of_dual_stack_subnet, 296),  # its IPv6 range is one that is there
     ):
-        assert [len(problems(inventory(count), check)) for count in (most - 1, most)] == [0, 1]
+        assert [len(problems(inventory(count), check)) for count in (first - 1, first)] == [0, 1]
+    full = with_answer(
+        "subnetworks",
+        [
+            subnet(NODES_SUBNET, "10.250.0.0/16", secondaryIpRanges=[SECOND] * 300, stackType="IPV4_IPV6"),
+            subnet(SERVICES_SUBNET, SERVICES, stackType="IPV4_IPV6"),
+        ],
+        DONE,
+    )
+    assert problems(full, "subnet-range-quota") == []  # nothing is added any more
     drill = replace(INVENTORY.settings, drill=True)
     assert len(problems(replace(many_routes(197), settings=drill), "static-route-quota")) == 1
     assert problems(replace(many_routes(196), settings=drill), "static-route-quota") == []
@@ -773,6 +818,19 @@ def test_a_limit_is_reached_only_with_the_last_one_that_it_allows() -> None:
 def test_a_firewall_rule_of_another_network_may_have_any_other_name() -> None:
     inventory = answering("firewalls", {"name": "of-another-cluster", "network": f"{NETWORK}-2"})
     assert problems(inventory, "firewall-name-taken") == []
+
+
+def test_a_firewall_rule_that_the_cluster_has_already_keeps_its_name() -> None:
+    inventory = answering("firewalls", {"name": INVENTORY.planned_firewalls[0], "network": NETWORK})
+    assert problems(inventory, "firewall-name-taken") == []
+
+
+def test_where_the_range_of_the_nodes_is_not_known_that_of_the_subnet_counts() -> None:
+    small = nodes_subnet(ipCidrRange="10.250.0.0/29")
+    unknown = replace(small, cluster=replace(INVENTORY.cluster, nodes="", pools=(NodePool("w", (ZONE,), surge=2),)))
+    assert problems(unknown, "nodes-subnet-room") == [
+        f"subnet {NODES_SUBNET}: range 10.250.0.0/29 has 4 usable addresses, VMs use 3 and up to 2 more are needed"
+    ]
 
 
 def test_without_a_requested_check_decoys_need_no_room() -> None:

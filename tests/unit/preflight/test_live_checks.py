@@ -10,6 +10,7 @@ import pytest
 
 from dualstack.gce import Resource
 from dualstack.preflight.inventory import Source
+from dualstack.preflight.workloads import INTERNAL
 from tests.support.cluster_facts import PODS, RANGE, at_rest
 from tests.unit.preflight.inventories import (
     ANSWERS,
@@ -39,7 +40,8 @@ def test_kubelets_older_than_dual_stack_are_named() -> None:
     assert found("kubernetes-version", "nodes", running("v1.22.17"), running("v1.22.17", "n2"), running("v1.33.1")) == [
         "node n1 and 1 more: kubelet v1.22.17"
     ]
-    assert found("kubernetes-version", "nodes", running("")) == ["node n1: kubelet without a version"]
+    for nameless in (running(""), item("n1", status={})):
+        assert found("kubernetes-version", "nodes", nameless) == ["node n1: kubelet without a version"]
     assert found("kubernetes-version", "nodes", running("v1.23.0"), running("v2.0.0")) == []
 
 
@@ -95,16 +97,19 @@ def test_another_cni_is_a_risk() -> None:
     none: dict[Source, list[Resource]] = {"ip pools": [], "daemon sets": []}
     assert len(found("cni-known", "config maps", more=none)) == 1
     assert found("cni-known", "config maps", config("cilium-config"), more=none) == []
+    assert found("cni-known", "config maps", more={**none, "ip pools": [item("pool", spec={"cidr": PODS})]}) == []
     assert found("cni-known", "config maps", more={**none, "daemon sets": [item("kube-system/cilium")]}) == []
 
 
 def test_an_autoscaler_is_found_inside_and_outside_of_the_cluster() -> None:
     inside = item("kube-system/cluster-autoscaler", spec={"replicas": 1})
-    assert found("cluster-autoscaler", "deployments", inside) == [
-        "Deployment kube-system/cluster-autoscaler: it is deployed"
-    ]
+    status = config("cluster-autoscaler-status")
+    for writes in ([], [status]):
+        assert found("cluster-autoscaler", "deployments", inside, more={"config maps": writes}) == [
+            "Deployment kube-system/cluster-autoscaler: it is deployed"
+        ]
     assert found("cluster-autoscaler", "deployments", item("x/cluster-autoscaler", spec={"replicas": 0})) == []
-    outside = found("cluster-autoscaler", "config maps", config("cluster-autoscaler-status"))
+    outside = found("cluster-autoscaler", "config maps", status)
     assert outside == [
         "ConfigMap kube-system/cluster-autoscaler-status: a cluster-autoscaler outside of the cluster writes it"
     ]
@@ -112,9 +117,11 @@ def test_an_autoscaler_is_found_inside_and_outside_of_the_cluster() -> None:
 
 def test_dns_that_would_not_survive_the_replacement_is_a_risk() -> None:
     assert found("cluster-dns", "services") == ["Service kube-system/kube-dns: it does not exist"]
-    one = item("kube-system/coredns", spec={"replicas": 1})
-    assert found("cluster-dns", "deployments", one) == ["Deployment kube-system/coredns: it has 1 replicas"]
-    assert found("cluster-dns", "deployments", item("default/coredns", spec={"replicas": 1})) == []
+    for spec, count in (({"replicas": 0}, 0), ({"replicas": 1}, 1), ({}, 1)):
+        few = item("kube-system/coredns", spec=spec)
+        assert found("cluster-dns", "deployments", few) == [f"Deployment kube-system/coredns: it has {count} replicas"]
+    for other in ("default/coredns", "kube-system/metrics-server"):
+        assert found("cluster-dns", "deployments", item(other, spec={"replicas": 1})) == []
     cache = found("cluster-dns", "daemon sets", item("kube-system/node-local-dns"))
     assert cache == ["DaemonSet kube-system/node-local-dns: it listens on addresses of one family"]
 
@@ -144,6 +151,8 @@ def test_the_next_maintenance_window_is_named(begin: str, words: str) -> None:
     assert problems(inventory, "maintenance-window") == [f"cluster shoot--foo--bar: {words}"]
     other = config("other", maintenanceBegin=begin, maintenanceEnd="230000+0100")
     assert found("maintenance-window", "config maps", config("shoot-info"), other) == []
+    for half in ({"maintenanceBegin": begin}, {"maintenanceEnd": "230000+0100"}):
+        assert found("maintenance-window", "config maps", config("shoot-info", **half)) == []
 
 
 def service(name: str = "default/web", **spec: Any) -> Resource:
@@ -154,8 +163,9 @@ def test_services_that_stay_ipv4_are_counted_in_one_finding_with_a_command() -> 
     (one,) = findings(with_answer("services", [service()]), "ipv4-only-services")
     assert (one.object, one.status) == ("Service default/web", "problem")
     assert one.fix.startswith("kubectl --namespace default patch service web --patch")
-    many = found("ipv4-only-services", "services", *(service(f"a/s{n}") for n in range(5)))
-    assert many == ["5 Services: a/s0, a/s1, a/s2 and 2 more: ipFamilyPolicy is SingleStack"]
+    (many,) = findings(with_answer("services", [service(f"n{n}/s{n}") for n in range(5)]), "ipv4-only-services")
+    assert many.object == "5 Services: n0/s0, n1/s1, n2/s2 and 2 more"
+    assert many.fix.startswith("kubectl --namespace n0 patch service s0 --patch")
     assert found("ipv4-only-services", "services", service(ipFamilyPolicy="PreferDualStack")) == []
     assert found("ipv4-only-services", "services", service(ipFamilies=["IPv6"])) == []
     assert found("ipv4-only-services", "services", service(type="ExternalName")) == []
@@ -187,6 +197,14 @@ def rule(**fields: str) -> Resource:
             balanced(annotations={"networking.gke.io/load-balancer-type": "Internal"}),
             [rule(backendService="https://x/b")],
             "internal load balancer, address 203.0.113.7",
+        ),
+        (
+            {
+                **service(type="LoadBalancer"),
+                "metadata": {"name": "web", "namespace": "default", "annotations": {INTERNAL[0]: "Internal"}},
+            },
+            [],
+            "internal load balancer, address none yet",
         ),
         (service(type="NodePort"), [], None),
         (service(type="LoadBalancer"), [], None),
@@ -229,6 +247,10 @@ def test_policies_that_ipv6_would_bypass_are_named(
         assert bool(one.fix) is fix
 
 
+def test_a_policy_without_rules_names_no_range() -> None:
+    assert found("network-policies", "network policies", item("default/p")) == []
+
+
 def test_a_twin_in_another_rule_does_not_count() -> None:
     both = item("default/p", spec={"egress": [{"to": [block("0.0.0.0/0")]}, {"to": [block("::/0")]}]})
     assert len(found("network-policies", "network policies", both)) == 1
@@ -239,9 +261,11 @@ def test_policies_of_the_cni_count_too() -> None:
     cilium = item("q", kind="CiliumNetworkPolicy", spec={"egress": [{"toCIDRSet": [{"cidr": "0.0.0.0/0"}]}]})
     both = item("r", kind="CiliumNetworkPolicy", spec={"egress": [{"toCIDR": ["10.0.0.0/8", "fd00::/8"]}]})
     none = item("s", kind="CiliumNetworkPolicy", spec={"ingress": [{"fromEntities": ["cluster"]}]})
-    assert found("network-policies", "policies of the CNI", calico, cilium, both, none) == [
+    several = item("t", kind="CiliumNetworkPolicy", specs=[{"egress": [{"toCIDR": ["10.0.0.0/8"]}]}])
+    assert found("network-policies", "policies of the CNI", calico, cilium, both, none, several) == [
         "GlobalNetworkPolicy default/p: it names 10.0.0.0/8, no IPv6 range",
         "CiliumNetworkPolicy q: it names 0.0.0.0/0, no IPv6 range",
+        "CiliumNetworkPolicy t: it names 10.0.0.0/8, no IPv6 range",
     ]
 
 
@@ -277,8 +301,11 @@ PODS_RULE = {"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]}
         ({"rules": [PODS_RULE], "failurePolicy": "Ignore"}, None),
         ({"rules": [PODS_RULE], "objectSelector": {"matchLabels": {"a": "b"}}}, None),
         ({"rules": [PODS_RULE], "namespaceSelector": {"matchLabels": {"a": "b"}}}, None),
+        ({"rules": [PODS_RULE], "namespaceSelector": {"matchExpressions": [{"key": "a"}]}}, None),
+        ({"rules": [{}], "namespaceSelector": {"matchLabels": {"a": "b"}}}, "Nodes"),
         ({"rules": [{**PODS_RULE, "resources": ["deployments"]}]}, None),
         ({"rules": [{**PODS_RULE, "operations": ["DELETE"]}]}, None),
+        ({"rules": [{**PODS_RULE, "apiGroups": ["metrics.k8s.io"]}]}, None),
     ],
 )
 def test_webhooks_that_keep_nodes_from_joining_are_named(fields: Resource, taken: str | None) -> None:
@@ -295,6 +322,8 @@ def test_webhooks_that_keep_nodes_from_joining_are_named(fields: Resource, taken
             "it allows no eviction now; 2 of 2 pods are healthy, 2 must be",
         ),
         ({"maxUnavailable": 0}, {"expectedPods": 2, "currentHealthy": 2}, "it never allows an eviction; 2 of 2 pods"),
+        ({"minAvailable": "100%"}, {"expectedPods": 1}, "it never allows an eviction; 0 of 1 pods"),
+        ({"minAvailable": 1}, {"expectedPods": 2}, "it allows no eviction now; 0 of 2 pods are healthy, 0 must be"),
         ({"maxUnavailable": 1}, {"expectedPods": 2, "disruptionsAllowed": 1}, None),
         ({"minAvailable": 1}, {"expectedPods": 0, "disruptionsAllowed": 0}, None),
     ],
@@ -302,6 +331,17 @@ def test_webhooks_that_keep_nodes_from_joining_are_named(fields: Resource, taken
 def test_budgets_that_block_drains_are_named(spec: Resource, status: Resource, problem: str | None) -> None:
     lines = found("disruption-budgets", "disruption budgets", item("default/db", spec=spec, status=status))
     assert [line.startswith(f"PodDisruptionBudget default/db: {problem}") for line in lines] == [True] * bool(problem)
+
+
+def test_an_object_that_is_no_problem_hides_none_behind_it() -> None:
+    quiet, loud = ({"expectedPods": 2, "disruptionsAllowed": allowed} for allowed in (1, 0))
+    budgets = [item(name, status=status) for name, status in (("quiet", quiet), ("loud", loud))]
+    assert len(found("disruption-budgets", "disruption budgets", *budgets)) == 1
+    assert len(found("load-balancers", "services", service(), balanced(), more={"forwarding rules": []})) == 1
+    webhooks: list[Resource] = [
+        {"name": policy, "failurePolicy": policy, "rules": [{}]} for policy in ("Ignore", "Fail")
+    ]
+    assert len(found("webhooks-in-the-way", "webhooks", item("w", webhooks=webhooks))) == 1
 
 
 @pytest.mark.parametrize(
@@ -314,9 +354,11 @@ def test_budgets_that_block_drains_are_named(spec: Resource, status: Resource, p
     ],
 )
 def test_external_dns_is_found_by_its_image(image: str, flags: tuple[str, ...], present: bool) -> None:
-    deployment = item("dns/x", spec={"replicas": 1, "template": {"spec": pod(*flags, image=image)}})
-    lines = problems(answering("deployments", deployment), "external-dns")
-    assert lines == ([f"Deployment dns/x: it runs {image}"] if present else [])
+    of_image = {"containers": [{"name": "program", "image": image, "args": list(flags)}]}
+    for spec in (pod(*flags, image=image), of_image):
+        deployment = item("dns/x", spec={"replicas": 1, "template": {"spec": spec}})
+        lines = problems(answering("deployments", deployment), "external-dns")
+        assert lines == ([f"Deployment dns/x: it runs {image}"] if present else [])
 
 
 def test_the_cluster_in_order_has_an_object_of_almost_every_source() -> None:

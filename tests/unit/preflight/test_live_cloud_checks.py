@@ -59,11 +59,16 @@ def of_policy(action: str, priority: int, protocol: str = "all", *ports: str, **
     return {"action": action, "priority": priority, "direction": "INGRESS", "match": conditions}
 
 
+def without_priority(rule_of_policy: Resource) -> Resource:
+    return {key: value for key, value in rule_of_policy.items() if key != "priority"}
+
+
 @pytest.mark.parametrize(
     ("fields", "evidence"),
     [
         ({}, "it allows tcp 22 from ::/0 to all VMs of the network"),
         ({"targetTags": ["bastion"]}, "it allows tcp 22 from ::/0 to targets bastion"),
+        ({"targetServiceAccounts": ["x@y"]}, "it allows tcp 22 from ::/0 to targets x@y"),
         ({"direction": "EGRESS"}, None),
         ({"disabled": True}, None),
         ({"sourceRanges": ["2600::/32"]}, None),
@@ -92,6 +97,7 @@ SSH = "it allows tcp 22 from ::/0 to the nodes"
         (effective(rules=(rule(direction="EGRESS"),)), []),
         (effective(rules=(rule(disabled=True),)), []),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")]))), []),
+        (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")], priority=1000))), []),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[tcp("22")], priority=1001))), [SSH]),
         (effective(rules=(rule(), rule(name="no", allowed=None, denied=[{"IPProtocol": "udp"}], priority=1))), [SSH]),
         (effective(rules=(rule(allowed=[tcp()]), denying("0-65535"))), []),
@@ -107,12 +113,16 @@ SSH = "it allows tcp 22 from ::/0 to the nodes"
             ["hierarchical firewall policy base: its rule 7 allows tcp 443 8000-9000 from ::/0 to the nodes"],
         ),
         (effective(policy(of_policy("deny", 1, "tcp"), of_policy("allow", 7, "tcp", "443"))), []),
+        (effective(policy(of_policy("allow", 7), of_policy("deny", 1))), []),
+        (effective(policy(of_policy("deny", 1), without_priority(of_policy("allow", 7)))), ["its rule 0 allows all"]),
         (
             effective(policy(of_policy("apply_security_profile_group", 3, "tcp"), kind="NETWORK_REGIONAL")),
             ["firewall policy base: its rule 3 inspects and allows tcp from ::/0 to the nodes"],
         ),
         (effective(policy(of_policy("allow", 7, srcIpRanges=[], srcNetworkType="INTERNET"))), ["its rule 7 allows"]),
         (effective(policy(of_policy("allow", 7, srcIpRanges=["2600::/16"], srcNetworkType="INTERNET"))), []),
+        (effective(policy(of_policy("allow", 7, srcIpRanges=[], srcNetworkContext="INTERNET"))), ["its rule 7 allows"]),
+        (effective(policy(of_policy("allow", 7, srcNetworkType="NON_INTERNET"))), []),
         (effective(policy(of_policy("allow", 7, srcIpRanges=[]))), []),
         (effective(policy(of_policy("allow", 7, layer4Configs=[{}]))), ["its rule 7 allows all from ::/0"]),
         (effective(policy(of_policy("allow", 7, srcIpRanges=["10.0.0.0/8", "2600::/16"]))), []),
@@ -151,6 +161,7 @@ def test_an_exposed_pool_is_named_where_others_are_not_and_each_policy_has_its_c
         ([policy(of_policy("deny", 5), kind="NETWORK")], "BEFORE_CLASSIC_FIREWALL", "firewall policy base"),
         ([policy(of_policy("deny", 5), kind="NETWORK")], "AFTER_CLASSIC_FIREWALL", None),
         ([policy(of_policy("allow", 1, srcIpRanges=["2600:1900:1::/64"]), of_policy("deny", 5))], "", None),
+        ([policy(of_policy("allow", 1, srcIpRanges=["2600:1900:1::7/64"]), of_policy("deny", 5))], "", None),
         ([policy(of_policy("allow", 1, srcIpRanges=["2600:1900:2::/64"]), of_policy("deny", 5))], "", "its rule 5"),
         ([policy(of_policy("goto_next", 1)), policy(of_policy("goto_next", 1))], "", None),
     ],
@@ -161,9 +172,25 @@ def test_a_policy_that_denies_ipv6_before_the_rules_of_the_network_is_a_risk_on_
     nodes = subnet(NODES_SUBNET, "10.250.0.0/16", externalIpv6Prefix="2600:1900:1::/64")
     inventory = with_answer("subnetworks", [nodes], effective(*policies, order=order))
     for platform in ("gardener", "kubeadm"):
-        lines = problems(replace(inventory, platform=platform), "ipv6-firewall")
-        assert len(lines) == (denied_by is not None)
-        assert (denied_by or "") in "".join(lines)
+        (found,) = findings(replace(inventory, platform=platform), "ipv6-firewall")
+        assert (found.status == "problem") is (denied_by is not None)
+        assert (denied_by or "") in f"{found.object}: {found.evidence}"
+
+
+def test_a_firewall_rule_that_denies_ipv6_is_no_policy_that_comes_before_the_rules() -> None:
+    inventory = effective(rules=(rule(allowed=None, denied=[{"IPProtocol": "all"}]),))
+    assert problems(inventory, "ipv6-firewall") == []
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [({"displayName": "by folder"}, "by folder"), ({"shortName": None, "name": "123"}, "123")],
+)
+def test_a_policy_is_called_by_the_most_readable_of_its_names(names: Resource, shown: str) -> None:
+    given = {key: value for key, value in policy(of_policy("allow", 7)).items() if key != "shortName"}
+    assert problems(effective(given | names), "ipv6-exposure") == [
+        f"hierarchical firewall policy {shown}: its rule 7 allows all from ::/0 to the nodes"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +202,7 @@ def test_a_policy_that_denies_ipv6_before_the_rules_of_the_network_is_a_risk_on_
         ([rule(sourceRanges=["2600::/64"], allowed=[{"IPProtocol": "58"}])], False),
         ([ADMITS_IPV6], False),
         ([{**ADMITS_IPV6, "disabled": True}], True),
+        ([denying()], True),
     ],
 )
 def test_a_network_without_rules_for_ipv6_and_icmpv6_is_a_risk(rules: list[Resource], missing: bool) -> None:
@@ -342,4 +370,5 @@ def test_a_managed_instance_group_that_creates_the_vms_is_named() -> None:
     assert problems(inventory, "instance-templates") == ["instance group workers: it has created VM node-0"]
     assert findings(replace(inventory, platform="gardener"), "instance-templates")[0].status == "not-applicable"
     assert problems(managed(), "instance-templates") == []
+    assert problems(with_answer("machine metadata", [{"name": "node-0"}]), "instance-templates") == []
     assert problems(replace(inventory, observed=at_rest(0)), "instance-templates") != []

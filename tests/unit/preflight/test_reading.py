@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from dualstack.gce import Resource
 from dualstack.gce.errors import NotFound, PermissionDenied
 from dualstack.model.cluster import Cluster, NodePool
+from dualstack.model.errors import DualstackError
+from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
 from dualstack.preflight.inventory import Inventory
-from dualstack.preflight.reading import Preflight
+from dualstack.preflight.reading import NEEDED, Preflight
 from tests.support.cluster_facts import ZONE, at_rest
 from tests.support.memory_compute import MemoryCompute
 from tests.unit.preflight.inventories import CLUSTER, NETWORK, machine, router
@@ -91,6 +94,41 @@ async def test_each_machine_type_is_read_once_and_the_metadata_of_one_vm_of_each
         f"GET {AT}/instances/{name}" for name in ("node-0", "gpu-0", "old-0")
     ]
     assert [found["name"] for found in inventory.of("machine metadata")] == ["node-0", "old-0"]
+
+
+class Refusing(MemoryCompute):
+    """Its caller has no permission."""
+
+    async def granted(self, path: str, permissions: Iterable[str]) -> frozenset[str]:
+        await super().granted(path, permissions)
+        return frozenset()
+
+
+SUBNET_OBJECT, VM_OBJECT, ROUTE_OBJECT = f"subnetworks {CLUSTER.nodes_subnet}", "instances node-0", "routes route-0"
+
+
+@pytest.mark.parametrize(
+    ("observed", "vm_is_gone", "lacking"),
+    [
+        (at_rest(2), False, [SUBNET_OBJECT, VM_OBJECT, ROUTE_OBJECT]),
+        (at_rest(2), True, [SUBNET_OBJECT, ROUTE_OBJECT]),
+        (DENIED, False, [SUBNET_OBJECT, VM_OBJECT]),
+    ],
+)
+async def test_permissions_are_tested_on_the_subnet_one_vm_and_one_route(
+    observed: CutoverFacts | DualstackError, vm_is_gone: bool, lacking: list[str]
+) -> None:
+    compute = Refusing(cloud().resources)
+    for name in ("node-0", "node-1", "gpu-0"):
+        compute.resources[f"{AT}/instances/{name}"] = machine(name)
+    if vm_is_gone:
+        compute.refusals[f"POST {AT}/instances/node-0/testIamPermissions"] = [NotFound("notFound", "gone")]
+    pools = tuple(NodePool(prefix, (ZONE,), vm_name_prefixes=(prefix,)) for prefix in ("node-", "gpu-"))
+    preflight = Preflight(compute.client, replace(CLUSTER, pools=pools), Settings())
+    tested = (await preflight.read(observed)).of("permissions")
+    assert {each["object"]: each["missing"] for each in tested if each["missing"]} == {
+        about: sorted(NEEDED[about.partition(" ")[0]]) for about in lacking
+    }
 
 
 async def test_p21_permissions_on_a_subnet_that_is_not_found_are_unknown() -> None:
