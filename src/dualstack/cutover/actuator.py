@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
@@ -116,7 +117,7 @@ class CloudActuator:
         )
         self._decoys = decoys
         self._last: Observation | None = None
-        self._read_at = 0.0
+        self._read_at = -math.inf
         self._unchanged: Cloud | None = None
         self._subnet: Resource | None = None
         self._changed: tuple[float, float] | None = None
@@ -259,7 +260,7 @@ class CloudActuator:
     async def _perform_on_decoys(self, step: CreateDecoys | AliasDecoys | DropDecoyRoute | RemoveDecoys) -> None:
         seen = self._observation()
         await self._decoys.perform(step, seen.facts, network=seen.network, zone=seen.decoy_zone)
-        if isinstance(step, RemoveDecoys) and seen.facts.decoys.range:
+        if isinstance(step, RemoveDecoys):
             await self._patch_subnet(partial(without_range, name=DECOY_RANGE))
 
     async def _follow_redirection(self) -> None:
@@ -306,7 +307,7 @@ class CloudActuator:
             return
         path = f"zones/{node.zone}/instances/{name}"
         # The last observation saves a read; if it is out of date, the fingerprint is refused.
-        known = [found for found in [self._observation().interfaces.get(name)] if found is not None and observed]
+        known = [self._observation().interfaces[name]] if observed else []
 
         async def once() -> None:
             if known:

@@ -90,7 +90,7 @@ def is_decoy(instance: Mapping[str, Any] | None, network: str) -> TypeGuard[Mapp
     """Whether a VM with the decoy's name is ours: by description and network."""
     return (
         instance is not None
-        and str(instance.get("description") or "").startswith(DESCRIPTION)
+        and str(instance.get("description")).startswith(DESCRIPTION)
         and same_resource(first_interface(instance).get("network") or "", network)
     )
 

@@ -13,7 +13,6 @@ from dualstack.gce import ComputeClient
 from dualstack.gce.gather import gather_all
 from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
-from dualstack.plan.blocks import unused_block
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.steps.headroom import HEADROOM_RANGE, trial_aliases, trial_range
 
@@ -33,7 +32,7 @@ class HeadroomTrial:
         if block is None:
             return
         shares = trial_aliases(facts, block)
-        await self._try_route(facts, network)
+        await self._try_route(block, facts, network)
         try:
             await self.patch_subnet(partial(with_range, name=HEADROOM_RANGE, cidr=block))
             await gather_all(
@@ -54,11 +53,10 @@ class HeadroomTrial:
         await gather_all(*(self.patch_interface(name, without) for name in sorted(names)))
         await self.patch_subnet(partial(without_range, name=HEADROOM_RANGE))
 
-    async def _try_route(self, facts: CutoverFacts, network: str) -> None:
+    async def _try_route(self, block: str, facts: CutoverFacts, network: str) -> None:
         """Whether a deleted route could be created again."""
-        block = unused_block(facts)
         vm = next((node for node in facts.node_of.values() if node.running), None)
-        if block is None or vm is None:
+        if vm is None:
             return
         routes = drill_routes(self.cluster, network)
         await routes.make(self.compute, drill_name(self.cluster.name), block, self.cluster.instance(vm.zone, vm.name))

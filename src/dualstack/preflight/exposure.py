@@ -178,12 +178,8 @@ def _shown(rule: Rule) -> str:
 
 
 def _rules(inventory: Inventory) -> list[Resource]:
-    """The rules of the network for ingress that are in effect, by name."""
-    found = [
-        rule
-        for rule in inventory.in_network("firewalls")
-        if rule.get("direction", "INGRESS") == "INGRESS" and not rule.get("disabled")
-    ]
+    """The rules of the network that are in effect, by name. Only those for ingress have sources."""
+    found = [rule for rule in inventory.in_network("firewalls") if not rule.get("disabled")]
     return sorted(found, key=lambda rule: str(rule["name"]))
 
 

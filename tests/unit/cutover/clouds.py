@@ -8,9 +8,11 @@ from typing import Any
 from unittest.mock import Mock
 
 from dualstack.cutover.actuator import CloudActuator, Redirection
+from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.decoys import Decoys
 from dualstack.gce import Resource
 from dualstack.model.events import AnyEvent
+from dualstack.plan.settings import Settings
 from tests.support.memory_compute import MemoryCompute
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, pod_cidr
 from tests.unit.cutover.fake_cluster import FakeClock
@@ -90,7 +92,9 @@ class Parts:
     def decoys(self, **options: Any) -> Decoys:
         return Decoys(self.compute.client, self.kube, self.clock, self.events.append, CLUSTER, **options)
 
-    def actuator(self, redirection: Redirection | None = None, decoys: Decoys | None = None) -> CloudActuator:
+    def actuator(
+        self, redirection: Redirection | None = None, decoys: Decoys | None = None, **options: Any
+    ) -> CloudActuator:
         return CloudActuator(
             compute=self.compute.client,
             cluster=CLUSTER,
@@ -98,7 +102,24 @@ class Parts:
             decoys=decoys or self.decoys(),
             clock=self.clock,
             redirection=redirection,
+            **options,
         )
+
+    def cut_over(self, decoys: Decoys | None = None, **options: Any) -> CutOver:
+        return CutOver(
+            compute=self.compute.client,
+            cluster=CLUSTER,
+            platform=self.platform,
+            decoys=decoys or self.decoys(),
+            clock=self.clock,
+            emit=self.events.append,
+            **{"settings": Settings(), **options},
+        )
+
+    @property
+    def routes(self) -> list[str]:
+        """The paths of all routes."""
+        return sorted(path for path in self.compute.resources if path.startswith("global/routes/"))
 
     def aliases(self, name: str) -> list[dict[str, str]]:
         (nic,) = self.compute.resources[f"{ZONE}/instances/{name}"]["networkInterfaces"]

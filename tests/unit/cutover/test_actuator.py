@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dualstack.cutover.interface import FRESH, DirectionChanged
+from dualstack.cutover.interface import DirectionChanged
 from dualstack.gce import Resource
 from dualstack.gce.errors import (
     AlreadyExists,
@@ -119,17 +119,6 @@ async def test_after_a_step_without_compute_only_the_platform_is_read_again(step
     after = await actuator.observe()
     assert len(parts.compute.calls) == reads
     assert (len(after.saved_routes) > len(before.saved_routes)) == (reads == 0)
-    parts.compute.calls.clear()
-    await actuator.observe()
-    assert len(parts.compute.calls) == 3
-
-
-async def test_what_was_read_too_long_ago_is_read_again() -> None:
-    parts = Parts()
-    actuator = parts.actuator()
-    await actuator.observe()
-    await actuator.perform(SaveRoutes())
-    await parts.clock.sleep(FRESH + 1.0)
     parts.compute.calls.clear()
     await actuator.observe()
     assert len(parts.compute.calls) == 3

@@ -34,19 +34,7 @@ def denied() -> Invalid:
 
 
 def cut_over(parts: Parts, **options: Any) -> CutOver:
-    return CutOver(
-        compute=parts.compute.client,
-        cluster=CLUSTER,
-        platform=parts.platform,
-        decoys=parts.decoys(**options),
-        clock=parts.clock,
-        emit=parts.events.append,
-        settings=Settings(decoys=bool(options)),
-    )
-
-
-def routes(parts: Parts) -> list[str]:
-    return sorted(path for path in parts.compute.resources if path.startswith("global/routes/"))
+    return parts.cut_over(parts.decoys(**options), settings=Settings(decoys=bool(options)))
 
 
 @pytest.mark.parametrize(
@@ -62,13 +50,13 @@ async def test_forward_and_back() -> None:
     await cut_over(parts).forward(OVERLAP)
     assert [event.seconds for event in parts.events if isinstance(event, OutageExpected)] == [0.0]
     assert [parts.aliases(name) for name in NODES] == [[alias(number)] for number in range(3)]
-    assert routes(parts) == []
+    assert parts.routes == []
     assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False
     assert parts.platform.calls == ["stop"]
     assert (await cut_over(parts).observe()).finished
     await cut_over(parts).back()
     assert [parts.aliases(name) for name in NODES] == [[], [], []]
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
     assert parts.platform.calls == ["stop", "restore"]
 
 
@@ -78,8 +66,8 @@ async def test_a_failure_restores_the_controller_while_every_route_exists(strate
     parts.compute.refusals[f"DELETE {ROUTES[0]}"] = [denied()]
     with pytest.raises(Invalid):
         await cut_over(parts).forward(strategy)
-    assert routes(parts)[0] == ROUTES[0]
-    left = routes(parts) == ROUTES
+    assert parts.routes[0] == ROUTES[0]
+    left = parts.routes == ROUTES
     assert parts.platform.calls == (["stop", "restore"] if left else ["stop"])
 
 
@@ -88,7 +76,7 @@ async def test_once_a_route_is_deleted_the_controller_stays_stopped() -> None:
     parts.compute.refusals[f"DELETE {ROUTES[1]}"] = [denied()]
     with pytest.raises(Invalid) as refused:
         await cut_over(parts).forward(OVERLAP)
-    assert routes(parts) != ROUTES
+    assert parts.routes != ROUTES
     assert parts.platform.calls == ["stop"]
     assert refused.value.retry_after is None
 
@@ -104,7 +92,7 @@ async def test_p30_where_no_range_serves_unreachable_nodes_their_routes_return()
         with pytest.raises(Invalid):
             await cut_over(parts).forward(strategy)
         assert f"PATCH {SUBNET}" in parts.compute.changes
-        assert routes(parts) == ROUTES
+        assert parts.routes == ROUTES
 
 
 async def test_p30_where_aliases_are_refused_every_route_stays_and_no_range_is_left() -> None:
@@ -114,7 +102,7 @@ async def test_p30_where_aliases_are_refused_every_route_stays_and_no_range_is_l
     with pytest.raises(Invalid) as refused:
         await cut_over(parts).forward(COMPRESSED)
     assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
     assert refused.value.retry_after is None
 
 
@@ -123,7 +111,7 @@ async def test_p25_a_node_that_gets_no_alias_returns_a_compressed_cut_over_to_ro
     parts.compute.refusals[f"PATCH {ZONE}/instances/{NODES[1]}/updateNetworkInterface"] = [denied()] * 100
     with pytest.raises(Invalid):
         await cut_over(parts).forward(COMPRESSED)
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
     assert [parts.aliases(name) for name in NODES] == [[], [], []]
     assert not any(body.get("allowSubnetCidrRoutesOverlap") for body in parts.compute.bodies)
 
@@ -153,7 +141,7 @@ async def test_p31_a_network_problem_that_the_range_causes_does_not_keep_the_ran
     assert [parts.aliases(name) for name in NODES] == [[], [], []]
     assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
     assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
     assert platform.calls == ["stop", "restore"]
 
 
@@ -163,7 +151,7 @@ async def test_a_failure_before_the_first_deletion_is_retried_as_usual() -> None
     with pytest.raises(Invalid) as refused:
         await cut_over(parts).forward(COMPRESSED)
     assert refused.value.retry_after is None
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
 
 
 async def test_the_first_error_is_reported_even_if_the_cluster_cannot_be_read_afterwards() -> None:
@@ -202,7 +190,7 @@ async def test_a_failure_removes_the_decoys() -> None:
         await cut_over(parts, wanted=True, image="prober:1").forward(OVERLAP)
     assert f"POST {ZONE}/instances" in parts.compute.changes
     assert f"{ZONE}/instances/kubernetes-dualstack-decoy" not in parts.compute.resources
-    assert routes(parts) == ROUTES
+    assert parts.routes == ROUTES
 
 
 async def test_without_decoys_a_failure_removes_none() -> None:
@@ -257,3 +245,4 @@ async def test_what_a_trial_has_shown_is_forgotten_once_nothing_of_it_is_left(le
         ]
     await cut_over(parts).end_trial()
     assert (await cut_over(parts).observe()).disproved == kept
+    assert list(parts.platform.kept.values()) == [kept] * bool(kept)

@@ -22,7 +22,7 @@ from dualstack.prober.report import NAMESPACE as HOME
 from dualstack.prober.report import ProbeLog
 from dualstack_sim.chance import Chance
 from dualstack_sim.kube.store import KubeStore
-from tests.support.memory_platform import NODES
+from tests.support.memory_platform import NODES, node
 from tests.support.store_kube import StoreKube
 from tests.unit.cutover.clouds import SUBNET, ZONE, Parts
 
@@ -158,6 +158,23 @@ async def test_no_step_but_the_removal_takes_the_range_away() -> None:
     assert facts.decoys.range == BLOCKS
 
 
+@pytest.mark.parametrize("disks", [None, [], [{"source": "data"}]])
+async def test_a_node_without_a_boot_disk_shows_no_image(disks: Any) -> None:
+    check = Check()
+    check.parts.compute.resources[f"{ZONE}/instances/worker-0"]["disks"] = disks
+    with pytest.raises(GateFailed, match="VM worker-0 shows no boot disk"):
+        await check.take(CreateDecoys(home=BLOCKS))
+
+
+async def test_probe_pods_that_are_left_without_a_vm_are_seen() -> None:
+    check = Check()
+    await check.created()
+    for path in [path for path in check.parts.compute.resources if VM in path]:
+        del check.parts.compute.resources[path]
+    decoys = (await check.actuator.observe()).decoys
+    assert (decoys.vm, decoys.prober) == (False, True)
+
+
 async def test_without_a_running_node_nothing_is_created() -> None:
     check = Check()
     for name in NODES:
@@ -170,11 +187,15 @@ async def test_without_a_running_node_nothing_is_created() -> None:
 async def test_probe_pods_wait_for_the_end_of_an_earlier_namespace() -> None:
     check = Check()
     await check.created()
-    namespace = check.store.get(NAMESPACE, HOME)
-    assert namespace is not None
-    namespace["metadata"]["finalizers"] = ["example.org/slow"]
-    check.store.upsert(NAMESPACE, namespace)
+    for kind, found in (
+        (NAMESPACE, check.store.get(NAMESPACE, HOME)),
+        (DAEMON_SET, check.store.get(DAEMON_SET, PROBER, HOME)),
+    ):
+        assert found is not None
+        found["metadata"]["finalizers"] = ["example.org/slow"]
+        check.store.upsert(kind, found)
     check.store.delete(NAMESPACE, HOME)
+    assert check.store.get(DAEMON_SET, PROBER, HOME) is not None
     assert not (await check.actuator.observe()).decoys.prober
     with pytest.raises(Conflict, match="still being deleted"):
         await check.take(CreateDecoys(home=BLOCKS))
@@ -277,10 +298,14 @@ async def test_a_report_counts_while_it_is_newer_than_the_last_change(age: float
     assert await check.actuator.check(gates.DECOY_STATIC, facts) == ([] if counts else silent)
 
 
-async def test_nodes_that_do_not_run_need_no_report_and_unreadable_leases_are_none() -> None:
+@pytest.mark.parametrize("lacking", ["a running VM", "a pod CIDR"])
+async def test_nodes_without_pods_need_no_report_and_unreadable_leases_are_none(lacking: str) -> None:
     check = Check()
     await check.created()
-    check.parts.compute.resources[f"{ZONE}/instances/worker-2"]["status"] = "TERMINATED"
+    if lacking == "a running VM":
+        check.parts.compute.resources[f"{ZONE}/instances/worker-2"]["status"] = "TERMINATED"
+    else:
+        check.parts.platform.nodes["worker-2"] = {**node(2), "spec": {}}
     facts = ready(await check.actuator.observe())
     check.report("worker-0", *ADDRESSES, at=check.parts.clock.now())
     check.report("stranger", at=check.parts.clock.now())
@@ -298,21 +323,28 @@ async def test_at_most_three_nodes_are_named() -> None:
     assert found == ["the probe pods of nodes worker-0, worker-1, worker-2 and 1 more have not reported yet"]
 
 
-async def test_the_time_until_the_last_host_applies_the_alias_is_measured() -> None:
+@pytest.mark.parametrize(("last", "seconds"), [(2.26, 2.3), (-5.0, 0.0)])
+async def test_the_time_until_the_last_host_applies_the_alias_is_measured(last: float, seconds: float) -> None:
     check = Check()
     await check.created()
     facts = ready(await check.take(AddDecoyRange(), AliasDecoys()))
     begun = check.parts.clock.now()
     check.parts.clock.time += 60.0
-    for seconds, name in enumerate(NODES):
-        check.report(name, *ADDRESSES, at=begun + 20.0 + seconds)
+    check.report(NODES[0], at=begun + 60.0)
+    assert await check.actuator.check(gates.DECOY_ALIAS, facts) != []
+    assert check.parts.events == []
+    for earlier, name in enumerate(NODES):
+        log = ProbeLog(name, ADDRESSES)
+        for address, first in zip(ADDRESSES, (30.0, last - earlier, 30.0), strict=True):
+            log.note(address, arrived=True, at=begun + first)
+        check.store.upsert(LEASE, log.lease(begun + 60.0))
     assert await check.actuator.check(gates.DECOY_STATIC, facts) == []
     assert check.parts.events == []
     assert await check.actuator.check(gates.DECOY_ALIAS, facts) == []
     (measured,) = check.parts.events
     assert isinstance(measured, PropagationMeasured)
-    assert measured.seconds == 2.0
-    assert measured.detail == "the last of 3 hosts applied the decoys' alias 2 s after it was added"
+    assert measured.seconds == seconds
+    assert measured.detail == f"the last of 3 hosts applied the decoys' alias {seconds:.0f} s after it was added"
 
 
 async def test_after_a_restart_nothing_is_measured() -> None:

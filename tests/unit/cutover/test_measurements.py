@@ -111,6 +111,17 @@ def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
     assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(90.0, 106.0, "at most", 1)
 
 
+def test_nodes_on_trial_that_report_a_problem_have_lost_connectivity_since_their_step() -> None:
+    watch, since = BlackoutWatch(), Begin(110.0, "about")
+    watch.begin(served(0, 1, 2), 100.0)
+    watch.suspect(since, ["node-9"])
+    assert watch.open is None
+    watch.suspect(since, ["node-0", "node-9"])
+    watch.suspect(Begin(115.0), ["node-1", "node-2"])
+    assert watch.open == since
+    assert watch.follow(served(0, 1, 2), 130.0, (120.0, 125.0)) == Blackout(110.0, 125.0, "about", 1)
+
+
 @pytest.mark.parametrize("begin", [Begin(1790000000.5), Begin(90.0, "at most"), Begin(90.0, "at least")])
 def test_the_record_of_a_begin_is_read_as_written(begin: Begin) -> None:
     assert Begin.parse(begin.as_text()) == begin
