@@ -143,7 +143,7 @@ def _executed(source: str) -> str | None:
         return None
     for statement in tree.body:
         match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.BinOp() | ast.Subscript()) if not name.isupper():
+            case ast.Assign([ast.Name(name)], ast.BinOp() | ast.Subscript() | ast.Name()) if not name.isupper():
                 statement.value = ast.Constant(None)
     for node in ast.walk(tree):
         match node:

@@ -57,4 +57,4 @@ class RetryBudget:
 
     def _backoff(self) -> float:
         first, longest = self._settings.backoff
-        return min(longest, first * 2.0 ** min(self._failures, 30))
+        return min(longest, first * 2.0**self._failures)

@@ -111,6 +111,14 @@ def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
     assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(90.0, 106.0, "at most", 1)
 
 
+@pytest.mark.parametrize(("ended", "seconds"), [(130.0, 30.0), (100.0, 0.0), (90.0, 0.0)])
+def test_a_blackout_takes_no_negative_time_and_names_how_many_nodes(ended: float, seconds: float) -> None:
+    for nodes, named in ((1, "1 node"), (2, "2 nodes")):
+        over = Blackout(100.0, ended, "", nodes)
+        assert over.seconds == seconds
+        assert over.words.startswith(f"the pods of {named} could not reach other nodes for {seconds:.1f} s; ")
+
+
 def test_nodes_on_trial_that_report_a_problem_have_lost_connectivity_since_their_step() -> None:
     watch, since = BlackoutWatch(), Begin(110.0, "about")
     watch.begin(served(0, 1, 2), 100.0)

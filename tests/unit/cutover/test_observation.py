@@ -9,7 +9,7 @@ import pytest
 
 from dualstack.cutover.observation import Observation, Observer
 from dualstack.cutover.platform import Member
-from dualstack.plan.facts import AliasFacts, NodeFacts, SavedRoute
+from dualstack.plan.facts import NO_NETWORK, AliasFacts, NodeFacts, SavedRoute
 from dualstack.plan.steps.subnet import RANGE_CANARY
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, node, pod_cidr
 from tests.unit.cutover.clouds import BASE, NETWORK, RANGE, SUBNET, ZONE, Parts, alias, instance, route
@@ -256,6 +256,47 @@ async def test_the_conditions_of_the_nodes_are_read() -> None:
     facts = (await observed(parts)).facts
     assert facts.with_network_problem == {"worker-0"}
     assert facts.unhealthy == {"worker-0": "reports HostNetworkProblem: 1 of 3", "worker-1": "is not Ready"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "problem", "watched"),
+    [
+        ("HostNetworkProblem", "True", "reports HostNetworkProblem: no details", True),
+        ("HostNetworkProblem", "False", "", True),
+        ("NetworkUnavailable", "True", NO_NETWORK, False),
+        ("NetworkUnavailable", "False", "", False),
+    ],
+)
+async def test_a_condition_counts_while_it_is_true_and_shows_that_the_network_is_watched(
+    kind: str, status: str, problem: str, watched: bool
+) -> None:
+    parts = Parts()
+    conditions = [{"type": "Ready", "status": "True"}, {"type": kind, "status": status}]
+    parts.platform.nodes["worker-0"] = {**node(0), "status": {"conditions": conditions}}
+    facts = (await observed(parts)).facts
+    assert facts.unhealthy == ({"worker-0": problem} if problem else {})
+    assert facts.network_watched is watched
+
+
+@pytest.mark.parametrize(("nodes", "watched"), [(0, True), (3, False)])
+async def test_only_nodes_with_a_vm_can_show_that_nothing_watches_the_network(nodes: int, watched: bool) -> None:
+    parts = Parts()
+    for number, name in enumerate(NODES):
+        if number >= nodes:
+            del parts.compute.resources[f"{ZONE}/instances/{name}"]
+    assert (await observed(parts)).facts.network_watched is watched
+
+
+@pytest.mark.parametrize(("has_node", "ids"), [(False, ()), (True, ("gce://proj-1/europe-west1-b/worker-9",))])
+async def test_a_machine_whose_vm_is_still_to_come_or_is_named_is_not_unidentified(
+    has_node: bool, ids: tuple[str, ...]
+) -> None:
+    class Platform(MemoryPlatform):
+        async def members(self) -> tuple[Member, ...]:
+            found = {**node(0), "metadata": {"name": "worker-9", "uid": "u"}} if has_node else None
+            return (*await super().members(), Member("worker-9", "europe-west1-b", found, ids))
+
+    assert (await observed(Parts(platform=Platform()))).facts.unidentified == {}
 
 
 class WithIds(MemoryPlatform):

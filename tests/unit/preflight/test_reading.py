@@ -17,7 +17,7 @@ from dualstack.preflight.inventory import Inventory
 from dualstack.preflight.reading import NEEDED, Preflight
 from tests.support.cluster_facts import ZONE, at_rest
 from tests.support.memory_compute import MemoryCompute
-from tests.unit.preflight.inventories import CLUSTER, NETWORK, machine, router
+from tests.unit.preflight.inventories import CLUSTER, NETWORK, findings, machine, router
 
 VPC, PEERING, STATUS = "global/networks/vpc", "global/networks/vpc/listPeeringRoutes", "getRouterStatus"
 AT = f"zones/{ZONE}"
@@ -158,6 +158,10 @@ async def test_a_refusal_is_the_answer_for_each_source_that_depends_on_it(refuse
     assert {source for source, answer in inventory.answers.items() if answer is DENIED} == unknown
     if unknown == OF_THE_NETWORK:
         assert not {"GET global/routes", f"GET {PEERING}"} & set(compute.calls)
+
+
+async def test_unless_it_is_known_otherwise_the_cut_over_itself_deletes_the_routes() -> None:
+    assert [each.status for each in findings(await read(cloud()), "alias-matched")] == ["not-applicable"]
 
 
 async def test_the_effective_firewalls_of_one_vm_of_each_pool_are_read() -> None:
