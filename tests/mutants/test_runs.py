@@ -20,7 +20,8 @@ from tests.mutants.runs import Run, preload, survivors
 
 preload(TESTS)
 source = (SOURCES / "dualstack/plan/blocks.py").read_text()
-mutation = Mutation("src/dualstack/plan/blocks.py", 1, "", "", source.replace("any(", "all("))
+changed = source.replace("if taken is None", "if taken is not None")
+mutation = Mutation("src/dualstack/plan/blocks.py", 1, "", "", changed)
 first = "tests/unit/plan/test_until.py::test_the_subnet_becomes_dual_stack_once"
 second = "tests/unit/plan/test_blocks.py::test_a_block_in_use_is_not_taken[a route]"
 for tests in ([first] * 10, [first] * 10 + [second], []):
@@ -40,8 +41,8 @@ def test_a_mutation_survives_only_if_all_its_tests_pass_in_time() -> None:
 @pytest.mark.parametrize(
     ("line", "tests"),
     [
-        ("    used = [parse", ["quick", "slow"]),  # executed by both
-        ("        return None", ["slow"]),
+        ("    pods, used = parse", ["quick", "slow"]),  # executed by both
+        ("            return str(block)", ["slow"]),
         ("from ipaddress", ["quick", "slow"]),  # of an import, so whatever executes the module
         ("    return None", []),
     ],
@@ -54,8 +55,8 @@ def test_a_mutation_is_given_the_tests_that_execute_its_statement(line: str, tes
 
     executed = {
         number("from ipaddress"): frozenset({AT_IMPORT}),
-        number("    used = [parse"): frozenset({"slow", "quick"}),
-        number("        return None"): frozenset({"slow"}),
+        number("    pods, used = parse"): frozenset({"slow", "quick"}),
+        number("            return str(block)"): frozenset({"slow"}),
     }
     recorded = Recording({"slow": 2.0, "elsewhere": 1.5, "quick": 1.0}, {BLOCKS: executed})
     assert recorded.tests_of(Mutation(BLOCKS, number(line), "", "", "")) == tests
