@@ -187,7 +187,8 @@ class CutOver:
                 await self._leave(way)
             except DualstackError as error:
                 await self.platform.restore_route_controller()
-                return f"the rollback failed and the cluster stays in its present state: {error}"
+                failure = f"the rollback failed and the cluster stays in its present state: {error}"
+                return "; ".join(filter(None, (outcome, failure)))
             return outcome or ("rolled back to routes only" if begun else "")
         if nothing_deleted(facts) and facts.controller.ignored:
             await self.platform.restore_route_controller()

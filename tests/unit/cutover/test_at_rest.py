@@ -77,8 +77,11 @@ def announced(parts: Parts) -> int:
         (
             neither_range_nor_routes,
             COMPRESSED,
-            "the pods of 3 nodes, among them worker-0, stay unreachable: the cloud refused every way to restore them",
-            ["stop"],
+            (
+                "the pods of 3 nodes, among them worker-0, stay unreachable: the cloud refused every way to "
+                "restore them; the rollback failed and the cluster stays in its present state: invalid: POST is denied"
+            ),
+            ["stop", "restore"],
         ),
     ],
 )

@@ -138,6 +138,7 @@ async def test_p31_a_network_problem_that_the_range_causes_does_not_keep_the_ran
     platform.compute = parts.compute
     with pytest.raises(GateFailed, match="rolled back to routes only"):
         await cut_over(parts).forward(OVERLAP)
+    assert sum(isinstance(event, OutageExpected) for event in parts.events) == 1
     assert [parts.aliases(name) for name in NODES] == [[], [], []]
     assert not parts.compute.resources[SUBNET].get("secondaryIpRanges")
     assert parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] is False
