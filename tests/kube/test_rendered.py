@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from dualstack.clock import ScaledClock
+from dualstack.cni import custom_kinds, network_types
 from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, StatusVPC, Subnet
 from dualstack.gardener.model.kinds import CUSTOM_KINDS
 from dualstack.gardener.model.networks import networks
@@ -25,9 +26,8 @@ from dualstack.gardener.render import (
     kubelet,
     machine_class,
     managed_resource,
+    network,
 )
-from dualstack.gardener.render.cni import CNIS, cni_of
-from dualstack.gardener.render.cni import CUSTOM_KINDS as CNI_KINDS
 from dualstack.kube.apply import difference
 from dualstack.kube.client import LightkubeKube
 from dualstack.kube.connection import find_connection
@@ -52,7 +52,7 @@ pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KIND_OF = {
     (kind.api_version, kind.kind): kind
-    for kind in (*CUSTOM_KINDS, *CNI_KINDS, *vars(kinds).values())
+    for kind in (*CUSTOM_KINDS, *custom_kinds(), *vars(kinds).values())
     if isinstance(kind, Kind)
 }
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace"}
@@ -69,7 +69,7 @@ STATUS = InfrastructureStatus(
 def created() -> Iterator[Manifest]:
     """What the operator and the commands create, for Shoots in each phase, with each CNI, and with a GPU pool."""
     for phase in golden.PHASES:
-        for cni in CNIS:
+        for cni in network_types():
             yield from of_shoot(golden.view_in(phase, cni=cni))
     rich = golden.gpu_shoot()
     taint = {"key": "dedicated", "value": "a", "effect": "NoSchedule"}
@@ -98,7 +98,7 @@ def of_shoot(view: ShootView) -> Iterator[Manifest]:
     for name, parts in (
         ("seed", control_plane.objects(view, STATUS, "proj-1")),
         ("shoot", control_plane.shoot_objects(view)),
-        ("network", cni_of(view.cni).objects(view, current)),
+        ("network", network.objects(view, current)),
         ("proxy", kube_proxy.objects(view, current)),
         ("dns", coredns.objects(view, current)),
     ):
@@ -150,7 +150,7 @@ async def test_x3_every_change_and_record_passes_strict_validation(dual_stack: C
     and reviews its rights, then the API server finds no unknown field in any body and has no warning."""
     async with strict(dual_stack) as (kube, sent):
         await kube.create(kinds.NAMESPACE, {"metadata": {"name": "strict"}})
-        for cni in CNIS:
+        for cni in network_types():
             before, after = (list(of_shoot(golden.view_in(phase, cni=cni))) for phase in ("P0", "P5"))
             await changed(kube, before, after)
         lease = Lease(kube, "lease", "strict", 15.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dualstack.cni.calico import IP_POOL
 from dualstack.gardener.model.kinds import (
     CLUSTER,
     CONTROL_PLANE,
@@ -19,7 +20,6 @@ from dualstack.gardener.model.kinds import (
     OPERATING_SYSTEM_CONFIG,
     WORKER,
 )
-from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.world.definitions import TypeFacts, definition
 

@@ -16,13 +16,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dualstack.cni.calico import CALICO
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.render import (
     kube_controller_manager,
     kube_proxy,
     managed_resource,
+    network,
 )
-from dualstack.gardener.render.cni import calico
 from dualstack.kube.apply import merge_patch
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import rendered
@@ -204,10 +205,10 @@ def test_p05_placeholders_and_other_plugins_of_calico_stay(mtu: str, tail: str) 
     live: Manifest = {**item, "data": {"calico_backend": "none", "cni_network_config": text, "typha": "x"}}
     dual = view_in("P2")
 
-    changed = calico.objects(dual, networks(dual))[0].edit(live)
+    changed = network.objects(dual, networks(dual))[0].edit(live)
 
     after = changed["data"]["cni_network_config"]
-    assert calico.CALICO.is_dual_stack(changed["data"])
+    assert CALICO.is_dual_stack(changed["data"])
     assert after[: text.index("host-local")] == text[: text.index("host-local")]
     assert after.endswith(text[text.index("\n    },") :])
     parsed = msgspec.json.decode(after.replace("__CNI_MTU__", "0"))
@@ -297,7 +298,7 @@ def _through(component: str, live: Manifest) -> list[Manifest]:
 @settings(max_examples=20, deadline=None)
 @given(before=st.fixed_dictionaries({name: st.just(value) | _ABSENT for name, value in _CALICO_BEFORE.items()}))
 def test_p05_ipv6_variables_of_other_owners_come_back_with_the_way_back(before: dict[str, str | None]) -> None:
-    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[1].new)
+    live = deepcopy(network.objects(view_in("P0"), networks(view_in("P0")))[1].new)
     container = live["spec"]["template"]["spec"]["containers"][0]
     kept = [entry for entry in container["env"] if entry["name"] not in before]
     container["env"] = [*({"name": name, "value": value} for name, value in before.items() if value), *kept]
@@ -337,13 +338,13 @@ def test_p05_ipv6_settings_of_cilium_come_back_with_the_way_back(before: dict[st
     ],
 )
 def test_p05_the_ipam_plugin_of_another_owner_comes_back_with_the_way_back(ipam: dict[str, Any]) -> None:
-    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[0].new)
+    live = deepcopy(network.objects(view_in("P0"), networks(view_in("P0")))[0].new)
     live["data"]["cni_network_config"] = msgspec.json.encode({"plugins": [{"type": "calico", "ipam": ipam}]}).decode()
 
     *forward, back = _through("calico", live)
 
     assert forward[0] == live
-    assert calico.CALICO.is_dual_stack(forward[-1]["data"])
+    assert CALICO.is_dual_stack(forward[-1]["data"])
     assert msgspec.json.decode(back["data"]["cni_network_config"])["plugins"][0]["ipam"] == ipam
     assert back["metadata"] == live["metadata"]
 
@@ -386,11 +387,11 @@ def test_p22_the_policy_of_the_dns_service_comes_back_with_the_way_back(policy: 
 
 
 def test_p05_a_null_in_the_ipam_plugin_is_like_no_value() -> None:
-    live = deepcopy(calico.objects(view_in("P0"), networks(view_in("P0")))[0].new)
+    live = deepcopy(network.objects(view_in("P0"), networks(view_in("P0")))[0].new)
     ipam = {"type": "host-local", "subnet": "usePodCidr", "ranges": None, "dataDir": None}
     live["data"]["cni_network_config"] = msgspec.json.encode({"ipam": ipam}).decode()
 
     *forward, back = _through("calico", live)
 
-    assert calico.CALICO.is_dual_stack(forward[-1]["data"])
+    assert CALICO.is_dual_stack(forward[-1]["data"])
     assert msgspec.json.decode(back["data"]["cni_network_config"])["ipam"].items() <= ipam.items()

@@ -16,8 +16,8 @@ from dualstack.gardener.render import (
     kube_proxy,
     kubelet,
     machine_class,
+    network,
 )
-from dualstack.gardener.render.cni import calico, cilium
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import Part, identity
 from tests.unit.model import golden
@@ -47,8 +47,8 @@ COMPONENTS: dict[str, Callable[[ShootView], list[Part]]] = {
     "kube-controller-manager": lambda view: [kube_controller_manager.deployment(view, networks(view))],
     "control plane": lambda view: control_plane.objects(view, _status(view), "proj-1"),
     "kube-proxy": lambda view: kube_proxy.objects(view, networks(view)),
-    "calico": lambda view: calico.objects(view, networks(view)),
-    "cilium": lambda view: cilium.objects(view, networks(view)),
+    "calico": lambda view: network.objects(view, networks(view)),
+    "cilium": lambda view: network.objects(view, networks(view)),
     "coredns": lambda view: coredns.objects(view, networks(view), restarted_at=_restart(view)),
     "kubelet": lambda view: [kubelet.operating_system_config(view, view.pools[0], kubelet_dns(view, networks(view)))],
     "machine class": _machines,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dualstack.cni import CNIS, config_maps
+from dualstack.cni.interface import SystemObjects
 from dualstack.model import cidr
-from dualstack.model.cni import CNIS, config_maps
-from dualstack.model.cni.interface import SystemObjects
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.texts import read_mapping
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
+from dualstack.cni import CNIS
 from dualstack.gce import Resource
 from dualstack.gce.gather import gather_all
 from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.live.rights import missing_rights
 from dualstack.model import kinds
-from dualstack.model.cni import CNIS
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import Kind
 from dualstack.model.names import KUBE_SYSTEM

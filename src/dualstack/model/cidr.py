@@ -40,6 +40,14 @@ def parse_loosely(text: str) -> Range:
     return ip_interface(_with_prefix(text)).network
 
 
+def is_cidr(text: str | None) -> bool:
+    """Whether `text` is a CIDR; host bits do not matter."""
+    try:
+        return bool(text) and bool(parse_loosely(str(text)))
+    except ValueError:
+        return False
+
+
 def is_canonical(text: str) -> bool:
     """Whether no host bit is set. Spelling does not matter: `2600:0:0:0:0:0:0:0/64` is canonical."""
     return ip_interface(_with_prefix(text)).ip == parse_loosely(text).network_address

@@ -14,6 +14,8 @@ KUBE_PROXY_CONFIG = "kube-proxy-config"
 COREDNS = "coredns"
 KUBE_DNS = "kube-dns"
 KUBE_DNS_SELECTOR = "k8s-app=kube-dns"
+RANGES = "dualstack.dev/ranges"
+"""Ours, on the pods of kube-proxy and of a CNI: the pod ranges for which they were restarted."""
 POD_RANGE_NAME = "ipv4-pod-cidr"
 ROUTE_DESCRIPTION = "k8s-node-route"
 ROUTE_PRIORITY = 1000

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dualstack.gardener.render.cni import CUSTOM_KINDS
+from dualstack.cni import custom_kinds
 from dualstack.operator.landscape import GARDENER, STANDALONE, controllers_of
 
 GARDEN, SEED, SHOOT, HOME = "garden", "seed", "shoot", "home"
@@ -160,7 +160,7 @@ def _rights() -> Iterator[Right]:
             api, controllers, landscape.strip(), group, resource.strip(), tuple(objects.split()), always, rare, purpose
         )
 
-    for kind in CUSTOM_KINDS:  # those of the CNIs
+    for kind in custom_kinds():
         yield Right("shoot", ("network",), "", kind.group, kind.plural, (), ("get",), (), "whether they are applied")
 
 

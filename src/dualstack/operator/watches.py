@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from dualstack.cni import network_types
 from dualstack.gardener.controllers.extension import is_pending, operation_of
 from dualstack.gardener.model.annotations import own
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, SHOOT, WORKER
 from dualstack.gardener.model.names import ENABLED, OPERATION, PREPARE, RECONCILE
 from dualstack.gardener.model.shoot import technical_id
-from dualstack.gardener.render.cni import CNIS
 from dualstack.kube.watching import Handle
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
@@ -19,7 +19,6 @@ from dualstack.operator.shoot_nodes import ShootNodes, follows_nodes
 
 EXTENSIONS = {INFRASTRUCTURE: "infrastructure", CONTROL_PLANE: "controlplane", NETWORK: "network", WORKER: "worker"}
 """The extension kinds and the controllers that reconcile them."""
-TYPES = {"Network": CNIS}
 GCP = ("gcp",)
 
 Includes = Callable[[Manifest], bool]
@@ -66,7 +65,7 @@ class ExtensionInterest:
 
     def wakes(self, found: Manifest) -> bool:
         """Whether the event is a reason to reconcile the object."""
-        wanted = TYPES.get(found.get("kind", ""), GCP)
+        wanted = network_types() if found.get("kind") == NETWORK.kind else GCP
         if (found.get("spec") or {}).get("type") not in wanted:
             return False
         uid, operation = found["metadata"].get("uid", ""), operation_of(found)

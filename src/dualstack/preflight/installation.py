@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from dualstack.cni import CNIS, known, known_names
 from dualstack.gce import Resource
-from dualstack.model.cni import CNIS, known, known_names
 from dualstack.model.enumeration import listed
 from dualstack.model.json_path import dig
 from dualstack.model.maintenance import next_window, time_of_day
@@ -78,7 +78,7 @@ def native_routing(inventory: Inventory) -> Iterator[Problem]:
     remedy="check that it routes pods natively and supports two families",
 )
 def cni_known(inventory: Inventory) -> Iterator[Problem]:
-    """The CNIs of `dualstack.model.cni` are known (docs/preflight.md#objects)."""
+    """The CNIs of `dualstack.cni` are known (docs/preflight.md#objects)."""
     names = {name for name, _ in _config(inventory)}
     pools, sets = inventory.of("ip pools"), {each["metadata"]["name"] for each in inventory.of("daemon sets")}
     if not (pools or any(cni.config_map in names or cni.daemon_set in sets for cni in known())):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
+from dualstack.cni.interface import SystemObjects
 from dualstack.gce import Resource
 from dualstack.gce.errors import NotFound
 from dualstack.gce.resources import first_interface, last_segment, same_resource
 from dualstack.model.cluster import Cluster, NodePool
-from dualstack.model.cni.interface import SystemObjects
 from dualstack.model.errors import DualstackError
 from dualstack.plan.automatic import NetworkFacts
 from dualstack.plan.facts import CutoverFacts

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from dualstack.model.cni import CNIS
+from dualstack.cni import CNIS
 from dualstack.model.names import ROUTE_DESCRIPTION, route_prefix
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.named import CONTAINERS, KEPT_NAMES, POOLS, PROGRAM, named, structural_keys

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dualstack.model.cni import CNIS
+from dualstack.cni import CNIS
 from dualstack.model.names import POD_RANGE_NAME, ROUTE_DESCRIPTION
 from dualstack.snapshot.document import Snapshot
 from dualstack.snapshot.sanitise import CONFIG_MAPS

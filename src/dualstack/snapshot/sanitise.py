@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dualstack.model.cni import CNIS
+from dualstack.cni import CNIS
 from dualstack.model.kinds import CONFIG_MAP, NODE, Kind, Manifest
 
 METADATA_KEYS = ("disable-address-manager", "created-by")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dualstack.clock import Clock
+from dualstack.cni import CNIS
+from dualstack.cni.interface import SystemObjects
 from dualstack.gce import ComputeClient, Resource
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import first_interface, last_segment
@@ -16,8 +18,6 @@ from dualstack.kube import masquerading
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.model import names
 from dualstack.model.cluster import Cluster
-from dualstack.model.cni import CNIS
-from dualstack.model.cni.interface import SystemObjects
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import DualstackError
 from dualstack.model.kinds import (

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from dualstack.cni import CNIS
 from dualstack.gce import Resource
 from dualstack.gce.nats import translates
 from dualstack.gce.resources import last_segment
 from dualstack.kube.masquerading import masquerader
-from dualstack.model.cni import CNIS
 from dualstack.model.conditions import find_condition
 from dualstack.model.kinds import Manifest
 from dualstack.verify.checks import MOST

@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import pytest
-
 from dualstack.gardener.model.kinds import MACHINE
-from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Kind, Manifest
-from dualstack_sim.actors.cni.model import Cni
-from dualstack_sim.actors.cni.registry import CNIS
+from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, EVENT, LEASE, NODE, POD, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.daemon_sets import DaemonSetController
 from dualstack_sim.actors.hosts import Registration, Vm, vm_of
@@ -30,6 +26,8 @@ from tests.sim.actors.fixtures import (
     running_actors,
     template,
 )
+from tests.support.third_cni import registered
+from tests.support.third_cni.simulator import FLAT, POLICY
 
 DUAL = ("100.96.3.0/24", "2600:1900:4010:1234:0:1::/112")
 
@@ -172,48 +170,18 @@ async def test_ciliums_agent_itself_is_not_ready_without_a_range_of_each_family(
             assert len(addresses_of(pod)) == families
 
 
-async def test_a_cni_is_one_registry_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A third CNI, with its own ConfigMap format, address offset and resource type, needs nothing but its entry."""
-
-    def families(config_map: Manifest) -> tuple[int, ...]:
-        return tuple(int(family) for family in config_map["data"]["families"].split("+"))
-
-    policy = Kind("mesh.example.org", "v1", "MeshPolicy", "meshpolicies")
-    mesh = Cni(
-        "mesh",
-        "mesh-agent",
-        "mesh-settings",
-        families,
-        agent_needs_ranges=True,
-        first_offset=10,
-        custom_resources=((policy, ()),),
-    )
-    monkeypatch.setitem(CNIS, mesh.daemon_set, mesh)
-    async with running_actors(actors) as env:
-        metadata = {"name": "mesh-settings", "namespace": "kube-system"}
-        env.store.create(CONFIG_MAP, {"metadata": metadata, "data": {"families": "6+4"}})
-        env.place_node("dual", *DUAL)
-        env.place_node("single", "100.96.0.0/24")
-        env.store.create(DAEMON_SET, daemon_set("mesh-agent", hostNetwork=True))
-        env.store.create(
-            policy,
-            {
-                "apiVersion": policy.api_version,
-                "kind": policy.kind,
-                "metadata": {"name": "example", "namespace": "default"},
-            },
-        )
-        env.store.create(POD, bound_pod("web", "dual"))
-        pod = await env.eventually(lambda: running(env, "web"))
-        assert addresses_of(pod) == ["100.96.3.10", "2600:1900:4010:1234:0:1:0:a"]
-        # Its agent becomes ready only with a range of each family.
-
-        def all_agents_run() -> list[Manifest]:
-            agents = env.pods("mesh-agent", "kube-system")
-            return agents if [each["status"].get("phase") for each in agents] == ["Running", "Running"] else []
-
-        agents = await env.eventually(all_agents_run)
-        assert {each["spec"]["nodeName"]: is_ready(each) for each in agents} == {"dual": True, "single": False}
+async def test_a_cni_is_one_module_of_the_simulator() -> None:
+    """A third CNI, with its own ConfigMap format, address offset and resource type, needs nothing but its module."""
+    with registered():
+        async with running_actors(actors) as env:
+            metadata = {"name": FLAT.config_map, "namespace": "kube-system"}
+            env.store.create(CONFIG_MAP, {"metadata": metadata, "data": {"IPv4": "", "IPv6": ""}})
+            env.place_node("dual", *DUAL)
+            env.store.create(DAEMON_SET, daemon_set(FLAT.daemon_set, hostNetwork=True))
+            env.store.create(POLICY, {"metadata": {"name": "example", "namespace": "default"}})
+            env.store.create(POD, bound_pod("web", "dual"))
+            pod = await env.eventually(lambda: running(env, "web"))
+            assert addresses_of(pod) == ["100.96.3.10", "2600:1900:4010:1234:0:1:0:a"]
 
 
 async def test_pods_on_the_host_network_have_the_nodes_internal_addresses() -> None:

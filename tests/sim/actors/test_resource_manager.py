@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dualstack.cni.calico import IP_POOL
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE
-from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.kinds import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE, Manifest
 from dualstack_sim.actors.context import Actor, ActorContext
 from dualstack_sim.actors.deployments import DeploymentController

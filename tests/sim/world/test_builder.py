@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from dualstack.clock import ScaledClock, parse_rfc3339
+from dualstack.cni.calico import IP_POOL
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.infrastructure import InfrastructureStatus
 from dualstack.gardener.model.networks import networks
@@ -19,7 +20,6 @@ from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render.machine_class import machine_class, machine_deployment
 from dualstack.model import kinds
 from dualstack.model.cidr import at_offset, contains
-from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.conditions import find_condition
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest

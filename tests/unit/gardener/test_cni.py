@@ -1,49 +1,29 @@
-"""A third network plugin needs one `Cni` and one entry in the registry."""
+"""Gardener's controllers and validation take a CNI from the registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from tests.support.third_cni import registered
+from tests.support.third_cni.product import FLAT
 from tests.unit.gardener.controllers.migration import EXAMPLE
 from tests.unit.gardener.controllers.scripted_world import NS, ScriptedWorld, cluster, reconcile
 
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
-from dualstack.gardener.model.networks import Networks, network_families
-from dualstack.gardener.model.shoot import ShootView, load_shoot
-from dualstack.gardener.render.cni import CNIS, cni_of
-from dualstack.gardener.render.cni.interface import Cni, cidr_of
-from dualstack.gardener.validation.field_errors import Fault, forbidden
+from dualstack.gardener.model.shoot import load_shoot
+from dualstack.gardener.render.network import cni_of
 from dualstack.gardener.validation.shoot import validate_shoot
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, Manifest
-from dualstack.model.manifests import config_map, daemon_set
-from dualstack.model.parts import Part
 from dualstack.operator.watches import ExtensionInterest
 
 
-def flat_objects(shoot: ShootView, networks: Networks) -> list[Part]:
-    data = {family: cidr_of(networks.pods, family) for family in network_families(shoot)}
-    return [
-        Part(config_map("flat", "kube-system", data), lambda live: {**live, "data": data}),
-        Part(daemon_set("flat-agent", "flat:v1", labels={"app": "flat"})),
-    ]
-
-
-def flat_faults(config: Mapping[str, Any], families: Sequence[str], _proxy: bool) -> Iterator[Fault]:
-    if config.get("ipv4Only") and "IPv6" in families:
-        yield forbidden("spec.networking.providerConfig.ipv4Only", "must not be set for dual-stack shoots")
-
-
-FLAT = Cni("flat", "flat-agent", "flat", flat_objects, lambda data: len(data) == 2, flat_faults)
-
-
 @pytest.fixture
-def flat(monkeypatch: pytest.MonkeyPatch) -> Manifest:
-    """A Shoot with the invented plugin, which is registered."""
-    monkeypatch.setitem(CNIS, FLAT.name, FLAT)
-    return shoot_with("flat")
+def flat() -> Iterator[Manifest]:
+    """A Shoot with the invented CNI, which is registered."""
+    with registered():
+        yield shoot_with(FLAT.network_type)
 
 
 def shoot_with(cni: str) -> Manifest:

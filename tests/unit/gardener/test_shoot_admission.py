@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.unit.model import golden
 
+from dualstack.cni import network_types
 from dualstack.gardener.model.defaults import with_defaults, with_overlay
-from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT
 from dualstack.gardener.validation.shoot import validate_shoot
 from dualstack.model.kinds import Manifest
@@ -254,7 +254,7 @@ def test_r08_the_garden_fills_in_overlay_snat_proxy_mode_and_surge() -> None:
     assert not {"maxSurge", "maxUnavailable"} & set(with_defaults(manual)["spec"]["provider"]["workers"][0])
 
 
-@pytest.mark.parametrize("known", [SHOOT, CONFIGURATIONS, *(cni.fields for cni in CNIS.values())])
+@pytest.mark.parametrize("known", [SHOOT, CONFIGURATIONS, *(cni.fields for cni in network_types().values())])
 def test_r08_fields_are_listed_once_and_below_fields_that_are_listed(known: dict[str, str]) -> None:
     for path, fields in known.items():
         assert len(fields.split()) == len(set(fields.split()))

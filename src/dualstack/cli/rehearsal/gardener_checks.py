@@ -13,7 +13,7 @@ from dualstack.cli.rehearsal.record import Record, migration_constraints
 from dualstack.cli.rehearsal.world import World
 from dualstack.gardener.model import names as gardener_names
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, NETWORK
-from dualstack.gardener.render.cni import cni_of
+from dualstack.gardener.render.network import cni_of
 from dualstack.model.kinds import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Manifest
 from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
 from dualstack.model.workloads import flags_of

@@ -9,7 +9,7 @@ from dualstack.gardener.controllers.rollout import apply_managed, await_in_clust
 from dualstack.gardener.model.names import managed_resource_network
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni import cni_of
+from dualstack.gardener.render import network
 from dualstack.model.cidr import families
 from dualstack.model.kinds import Manifest
 
@@ -29,7 +29,7 @@ class NetworkController:
     async def _act(self, found: Manifest, shoot: Manifest) -> Status:
         view = ShootView.of(shoot)
         current = networks(view)
-        objects = cni_of(view.cni).objects(view, current)
+        objects = network.objects(view, current)
         name = managed_resource_network(view.cni)
         await apply_managed(self._kube, name, found["metadata"]["namespace"], objects)
         if not view.hibernated:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from dualstack.clock import Clock
+from dualstack.cni import custom_kinds
 from dualstack.gardener.controllers import diagnosis
 from dualstack.gardener.model.kinds import MANAGED_RESOURCE, OPERATING_SYSTEM_CONFIG
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import kubelet, managed_resource
-from dualstack.gardener.render.cni import CUSTOM_KINDS
 from dualstack.kube.apply import apply, edit
 from dualstack.kube.interface import Kube, NotFound
 from dualstack.kube.waiting import Tell, ignore, wait_until
@@ -20,7 +20,7 @@ from dualstack.model.manifests import checksum
 from dualstack.model.parts import Part, Presence, mappings_at, name_of, rendered, value_at
 
 KINDS = {
-    (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *CUSTOM_KINDS) if isinstance(kind, Kind)
+    (kind.api_version, kind.kind): kind for kind in (*vars(kinds).values(), *custom_kinds()) if isinstance(kind, Kind)
 }
 
 

@@ -37,8 +37,8 @@ from dualstack.gardener.render import (
     kubelet,
     machine_class,
     managed_resource,
+    network,
 )
-from dualstack.gardener.render.cni import cni_of
 from dualstack.kube.interface import Invalid, Kube, NotFound
 from dualstack.model.cidr import families
 from dualstack.model.errors import InvalidInput
@@ -104,7 +104,7 @@ def _components(shoot: ShootView, current: Networks) -> dict[str, list[Part]]:
     proxy = {MANAGED_RESOURCE_KUBE_PROXY: kube_proxy.objects(shoot, current)} if shoot.kube_proxy_enabled else {}
     return {
         MANAGED_RESOURCE_CONTROL_PLANE: control_plane.objects(shoot, InfrastructureStatus(), ""),
-        managed_resource_network(shoot.cni): cni_of(shoot.cni).objects(shoot, current),
+        managed_resource_network(shoot.cni): network.objects(shoot, current),
         **proxy,
         MANAGED_RESOURCE_COREDNS: coredns.objects(shoot, current, restarted_at=_RESTART),
     }

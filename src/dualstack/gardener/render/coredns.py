@@ -8,11 +8,12 @@ from typing import Any
 from dualstack.gardener.model.names import RESTARTED_AT
 from dualstack.gardener.model.networks import Networks, dns_is_dual
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.families import from_memory, from_migration_on, with_memory
+from dualstack.gardener.render.families import from_migration_on
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model.cidr import family
 from dualstack.model.kinds import DEPLOYMENT, SERVICE, Manifest
 from dualstack.model.manifests import config_map, manifest
+from dualstack.model.memory import from_memory, with_memory
 from dualstack.model.names import COREDNS, KUBE_DNS, KUBE_SYSTEM
 from dualstack.model.parts import Part, Presence, UnknownShape, texts_at, value_at
 from dualstack.model.workloads import with_template_annotation

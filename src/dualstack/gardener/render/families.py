@@ -6,21 +6,16 @@ An object without IPv6 stays exactly as it is until the migration reaches it, wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-import msgspec
-
-from dualstack.gardener.model.names import BEFORE_MIGRATION
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.cidr import family
 from dualstack.model.kinds import Manifest
-from dualstack.model.parts import Edit, UnknownShape, value_at
-from dualstack.model.workloads import with_annotation
+from dualstack.model.parts import Edit, UnknownShape, unchanged
 
 
 def from_migration_on(shoot: ShootView, edit: Edit) -> Edit:
     """The edit, which leaves an object of unknown shape alone as long as no migration of the Shoot has begun."""
-    if shoot.dual_stack_infrastructure:
+    if shoot.dual_stack_infrastructure or edit is unchanged:
         return edit
 
     def edited(live: Manifest) -> Manifest:
@@ -43,25 +38,6 @@ def changed_ranges(current: Mapping[str, str], wanted: Mapping[str, Sequence[str
     return {
         name: ",".join(ranges) for name, ranges in wanted.items() if has_ipv6(ranges) or has_ipv6(current.get(name, ""))
     }
-
-
-def with_memory(live: Manifest, current: Mapping[str, Any], single_stack: Mapping[str, Any]) -> Manifest:
-    """The object with an annotation of the settings of another owner that a migration is about to replace.
-
-    current, single_stack: the settings that it replaces, as they are and as the way back sets them; None for none.
-    """
-    others = {name: current.get(name) for name, value in single_stack.items() if current.get(name) != value}
-    return with_annotation(live, BEFORE_MIGRATION, msgspec.json.encode(others).decode()) if others else live
-
-
-def from_memory(live: Manifest, single_stack: Mapping[str, Any]) -> tuple[Manifest, dict[str, Any]]:
-    """The object without the annotation of `with_memory`, and the settings that it then has."""
-    text = value_at(live, str, "metadata", "annotations", BEFORE_MIGRATION)
-    try:
-        others = msgspec.json.decode(text or "{}", type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise UnknownShape(live, f"annotation {BEFORE_MIGRATION} cannot be read: {error}") from error
-    return with_annotation(live, BEFORE_MIGRATION, None), {**single_stack, **others}
 
 
 def restart_mark(ranges: Sequence[str]) -> str | None:

@@ -6,13 +6,12 @@ from typing import Any
 
 import yaml
 
-from dualstack.gardener.model.names import RANGES
 from dualstack.gardener.model.networks import Networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render.families import from_migration_on, has_ipv6, restart_mark
 from dualstack.model.kinds import Manifest
 from dualstack.model.manifests import config_map, daemon_set
-from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM
+from dualstack.model.names import KUBE_PROXY, KUBE_PROXY_CONFIG, KUBE_SYSTEM, RANGES
 from dualstack.model.parts import Part, UnknownShape, value_at, with_value
 from dualstack.model.texts import read_mapping, with_yaml_value
 from dualstack.model.workloads import with_template_annotation

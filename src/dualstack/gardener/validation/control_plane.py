@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from dualstack.gardener.model.infrastructure import API_VERSION
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
+from dualstack.model.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 

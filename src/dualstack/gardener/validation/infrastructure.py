@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from dualstack.gardener.model.infrastructure import API_VERSION
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
-from dualstack.gardener.validation.networking import cidr_faults, is_cidr
+from dualstack.gardener.validation.networking import cidr_faults
 from dualstack.model import cidr
+from dualstack.model.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -59,7 +59,7 @@ def validate_infrastructure_update(old: Manifest, new: Manifest) -> Iterator[Fau
     if before.get("mtu") != after.get("mtu"):
         yield invalid(f"{_NETWORKS}.mtu", after.get("mtu"), "field is immutable")
     old_workers, new_workers = _workers(before), _workers(after)
-    if is_cidr(old_workers) and is_cidr(new_workers) and not cidr.contains(new_workers, old_workers):
+    if cidr.is_cidr(old_workers) and cidr.is_cidr(new_workers) and not cidr.contains(new_workers, old_workers):
         yield invalid(f"{_NETWORKS}.workers", new_workers, "worker CIDR blocks can only be expanded")
 
 
@@ -76,7 +76,7 @@ def _worker_faults(shoot: Manifest, networks: Manifest) -> Iterator[Fault]:
     field = f"{_NETWORKS}.{key}"
     yield from cidr_faults(field, workers)
     nodes = dig(shoot, "spec", "networking", "nodes")
-    if is_cidr(workers) and is_cidr(nodes) and not cidr.contains(nodes, workers):
+    if cidr.is_cidr(workers) and cidr.is_cidr(nodes) and not cidr.contains(nodes, workers):
         yield invalid(field, workers, f'must be a subset of "spec.networking.nodes" ("{nodes}")')
     for other in ("pods", "services"):
         yield from _overlap_fault(field, workers, f"spec.networking.{other}", dig(shoot, "spec", "networking", other))
@@ -95,7 +95,7 @@ def _internal_faults(shoot: Manifest, networks: Manifest) -> Iterator[Fault]:
 
 
 def _overlap_fault(field: str, text: str, other_field: str, other: str | None) -> Iterator[Fault]:
-    if is_cidr(text) and other and is_cidr(other) and cidr.overlap(text, other):
+    if cidr.is_cidr(text) and other and cidr.is_cidr(other) and cidr.overlap(text, other):
         yield invalid(field, text, f'must not overlap with "{other_field}" ("{other}")')
 
 

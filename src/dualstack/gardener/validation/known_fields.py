@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from dualstack.gardener.validation.field_errors import Fault, forbidden
+from dualstack.model.field_errors import Fault, forbidden
 from dualstack.model.kinds import Manifest
 
 _TYPE = "apiVersion kind"
@@ -75,7 +75,7 @@ CONFIGURATIONS = {
     f"{_WORKER}.serviceAccount": "email scopes",
     f"{_WORKER}.nodeTemplate": "capacity virtualCapacity",
 }
-"""The same for the configurations of provider gcp; those of the network plugins are in `render/cni`."""
+"""The same for the configurations of provider gcp; those of the network plugins are in `dualstack.cni`."""
 
 
 def unknown_fields(shoot: Manifest, known: Mapping[str, str]) -> Iterator[Fault]:

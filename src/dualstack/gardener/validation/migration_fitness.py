@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from dualstack.cni import network_types
 from dualstack.gardener.model.defaults import DEFAULT_MASK_IPV4, is_workerless
 from dualstack.gardener.model.names import firewall_internal_ipv6
 from dualstack.gardener.model.pools import ROLLING, Pool
 from dualstack.gardener.render import kube_proxy
-from dualstack.gardener.render.cni import CNIS
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
-from dualstack.gardener.validation.networking import family_update_fault, infrastructure_ranges, is_cidr
+from dualstack.gardener.validation.networking import family_update_fault, infrastructure_ranges
 from dualstack.model import cidr
+from dualstack.model.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -37,8 +37,8 @@ def fitness_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
         return
     yield from _name_faults(shoot)
     networking = dig(shoot, "spec", "networking")
-    if networking.get("type") and networking["type"] not in CNIS:
-        yield not_supported(f"{_NETWORKING}.type", networking["type"], tuple(CNIS))
+    if networking.get("type") and networking["type"] not in network_types():
+        yield not_supported(f"{_NETWORKING}.type", networking["type"], tuple(network_types()))
     families = networking["ipFamilies"]
     if families == ["IPv6", "IPv4"]:
         yield family_update_fault(["IPv4"], families)
@@ -118,7 +118,7 @@ def _room_faults(shoot: Manifest, node_count: int | None) -> Iterator[Fault]:
     wanted = f"the worker pools need {nodes + surge} ({nodes} nodes and {surge} more while they are replaced)"
     pods = dig(shoot, "spec", "networking", "pods")
     mask = dig(shoot, "spec", "kubernetes", "kubeControllerManager", "nodeCIDRMaskSize") or DEFAULT_MASK_IPV4
-    if is_cidr(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
+    if cidr.is_cidr(pods) and cidr.family(pods) == "IPv4" and 0 < mask <= 32:
         room = cidr.blocks(pods, mask)
         if room < nodes + surge:
             yield invalid(f"{_NETWORKING}.pods", pods, f"has room for {room} nodes with a /{mask} each, but {wanted}")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dualstack.gardener.model.defaults import max_pods
-from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, not_supported, required
 from dualstack.model import cidr
+from dualstack.model.field_errors import Fault, duplicate, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -114,38 +114,25 @@ def range_faults(shoot: Manifest) -> Iterator[Fault]:
             yield required(f"{_NETWORKING}.{key}", f"{key} is required")
     for key, text in given.items():
         yield from cidr_faults(f"{_NETWORKING}.{key}", text)
-        if len(families) < 2 and _parses(text) and cidr.family(text) != families[0]:
+        if len(families) < 2 and cidr.is_cidr(text) and cidr.family(text) != families[0]:
             yield invalid(f"{_NETWORKING}.{key}", text, f"must be a valid {families[0]} address")
-    yield from _overlap_faults({key: text for key, text in given.items() if _parses(text)})
+    yield from _overlap_faults({key: text for key, text in given.items() if cidr.is_cidr(text)})
     yield from _status_faults(shoot)
 
 
 def cidr_faults(field: str, text: str) -> Iterator[Fault]:
     """Errors of one CIDR: it does not parse, or has host bits."""
-    if not _parses(text):
+    if not cidr.is_cidr(text):
         yield invalid(field, text, f"invalid CIDR address: {text}")
     elif not cidr.is_canonical(text):
         yield invalid(field, text, "must be valid canonical CIDR")
-
-
-def is_cidr(text: str | None) -> bool:
-    """Whether `text` is a CIDR; host bits do not matter."""
-    return bool(text) and _parses(str(text))
 
 
 def infrastructure_ranges(shoot: Manifest) -> dict[str, str]:
     """The valid CIDRs in the infrastructureConfig, by field path."""
     networks = dig(shoot, "spec", "provider", "infrastructureConfig", "networks") or {}
     keys = ("internal", "workers" if networks.get("workers") else "worker")
-    return {f"{_NETWORKS}.{key}": networks[key] for key in keys if is_cidr(networks.get(key))}
-
-
-def _parses(text: str) -> bool:
-    try:
-        cidr.parse_loosely(text)
-    except ValueError:
-        return False
-    return True
+    return {f"{_NETWORKS}.{key}": networks[key] for key in keys if cidr.is_cidr(networks.get(key))}
 
 
 def _overlap_faults(given: Mapping[str, str]) -> Iterator[Fault]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from dualstack.gardener.model.infrastructure import API_VERSION
 from dualstack.gardener.validation.control_plane import config_type_faults
-from dualstack.gardener.validation.field_errors import (
+from dualstack.model.field_errors import (
     Fault,
     duplicate,
     forbidden,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from dualstack.cni import network_types
 from dualstack.gardener.model.defaults import is_workerless, with_defaults, with_overlay
-from dualstack.gardener.render.cni import CNIS
 from dualstack.gardener.validation.control_plane import validate_control_plane
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.gardener.validation.infrastructure import validate_infrastructure, validate_infrastructure_update
 from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT, unknown_fields
 from dualstack.gardener.validation.migration_fitness import fitness_faults
@@ -26,6 +25,7 @@ from dualstack.gardener.validation.networking import (
 from dualstack.gardener.validation.pools import validate_gcp_pools, validate_pools
 from dualstack.gardener.validation.shoot_shape import shape_faults
 from dualstack.gardener.validation.syntax import syntax_faults
+from dualstack.model.field_errors import Fault, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
@@ -157,7 +157,7 @@ def _networking_faults(shoot: Manifest) -> Iterator[Fault]:
 def _cni_faults(shoot: Manifest, families: Sequence[str]) -> Iterable[Fault]:
     """Faults of the CNI's configuration for the families that the Shoot has or is about to have."""
     networking = dig(shoot, "spec", "networking")
-    cni = CNIS.get(dig(networking, "type") or "")
+    cni = network_types().get(dig(networking, "type") or "")
     if cni is None:
         return ()
     proxy = dig(shoot, "spec", "kubernetes", "kubeProxy", "enabled") is not False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dualstack.gardener.render.cni import CNIS
-from dualstack.gardener.validation.field_errors import Fault, invalid
+from dualstack.cni import CNIS
 from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT
+from dualstack.model.field_errors import Fault, invalid
 from dualstack.model.kinds import Manifest
 
 _TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL = (
@@ -215,7 +215,7 @@ _NOT_NULL = ("metadata.name", f"{_POOL}.name", "spec.networking.ipFamilies[]")
 
 
 _STRUCTURES = sorted(
-    {*SHOOT, *CONFIGURATIONS, *(path for cni in CNIS.values() for path in cni.fields)} - {"", *_TYPES[_MAPPING]}
+    {*SHOOT, *CONFIGURATIONS, *(path for cni in CNIS for path in cni.fields)} - {"", *_TYPES[_MAPPING]}
 )
 """Further mappings: everything that has fields of its own."""
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from dualstack.gardener.validation.field_errors import Fault, duplicate, forbidden, invalid, required
 from dualstack.gardener.validation.shoot_shape import TIMEOUTS, values
+from dualstack.model.field_errors import Fault, duplicate, forbidden, invalid, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
-from dualstack.model.cni.calico import IP_POOL
+from dualstack.cni.calico import IP_POOL
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.cni.host_local import CniFailure
 from dualstack_sim.actors.cni.model import Cni

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dualstack.cni import network_types
 from dualstack.gardener.model.kinds import NETWORK
 from dualstack.gardener.model.names import managed_resource_network
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni import CNIS, cni_of
+from dualstack.gardener.render import network
 from dualstack.model.cidr import families
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.applying import apply_managed
@@ -22,7 +23,7 @@ class Networks:
 
     def __init__(self, context: ActorContext) -> None:
         self._kube, _ = context.named(PROGRAM)
-        handled = Handled(NETWORK, "network", tuple(CNIS))
+        handled = Handled(NETWORK, "network", tuple(network_types()))
         self._protocol = ExtensionController(context, PROGRAM, handled, self._act)
 
     async def run(self) -> None:
@@ -31,6 +32,6 @@ class Networks:
 
     async def _act(self, operation: str, found: Manifest, view: ShootView) -> Manifest:
         current = networks(view)
-        objects = cni_of(view.cni).objects(view, current)
+        objects = network.objects(view, current)
         await apply_managed(self._kube, managed_resource_network(view.cni), found["metadata"]["namespace"], objects)
         return {"ipFamilies": list(families(current.pods))}

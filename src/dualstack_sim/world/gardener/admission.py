@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from dualstack.gardener.model.defaults import add_task, with_defaults, with_overlay
 from dualstack.gardener.model.kinds import SHOOT
 from dualstack.gardener.model.names import TASK_DEPLOY_INFRASTRUCTURE
-from dualstack.gardener.validation.field_errors import Fault
 from dualstack.gardener.validation.shoot import validate_spec, validate_update
 from dualstack.gardener.validation.shoot_shape import shape_faults
+from dualstack.model.field_errors import Fault
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Kind, Manifest
 from dualstack_sim.kube.preparation import AdmissionRegistry, Operation

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dualstack.clock import Clock
+from dualstack.cni import custom_kinds
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model.guest_agent import CONFIG_PATH as GUEST_AGENT_CONFIG
 from dualstack.gardener.model.names import ENABLED, MANAGED_RESOURCE_CONTROL_PLANE
 from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, cloud_profile_of
-from dualstack.gardener.render import cni, extensions, kube_apiserver, kube_controller_manager
+from dualstack.gardener.render import extensions, kube_apiserver, kube_controller_manager
 from dualstack.gardener.render.kubelet import operating_system_config
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model import kinds
@@ -61,7 +62,7 @@ _BY_KIND = {
     kind.kind: kind
     for kind in (
         *gardener_kinds.CUSTOM_KINDS,
-        *cni.CUSTOM_KINDS,
+        *custom_kinds(),
         kinds.CONFIG_MAP,
         kinds.DEPLOYMENT,
         kinds.DAEMON_SET,

@@ -12,8 +12,7 @@ from dualstack.gardener.model.infrastructure import RESOURCES_EXIST, Infrastruct
 from dualstack.gardener.model.kinds import CONTROL_PLANE, INFRASTRUCTURE, MANAGED_RESOURCE, NETWORK, WORKER
 from dualstack.gardener.model.networks import Networks
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource
-from dualstack.gardener.render.cni import cni_of
+from dualstack.gardener.render import control_plane, coredns, extensions, kube_proxy, managed_resource, network
 from dualstack.model.conditions import with_condition
 from dualstack.model.kinds import SECRET, Kind, Manifest
 from dualstack.model.parts import rendered
@@ -126,7 +125,7 @@ def managed_contents(
         gardener_names.MANAGED_RESOURCE_CONTROL_PLANE: rendered(
             control_plane.objects(shoot, resources.status, project)
         ),
-        gardener_names.managed_resource_network(shoot.cni): rendered(cni_of(shoot.cni).objects(shoot, networks)),
+        gardener_names.managed_resource_network(shoot.cni): rendered(network.objects(shoot, networks)),
         **(proxy if shoot.kube_proxy_enabled else {}),
         gardener_names.MANAGED_RESOURCE_COREDNS: rendered(coredns.objects(shoot, networks)),
     }

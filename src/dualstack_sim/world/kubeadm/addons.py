@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import yaml
 
+from dualstack.cni import custom_kinds
 from dualstack.gardener.model.networks import networks
-from dualstack.gardener.render.cni import CUSTOM_KINDS, cni_of
+from dualstack.gardener.render import network
 from dualstack.gardener.render.kube_proxy import MODES
 from dualstack.gardener.render.workload import tolerations
 from dualstack.model.cidr import at_offset
@@ -19,7 +20,7 @@ from dualstack_sim.world.workloads import at_rest, services, web
 END_POINT = "echo"
 """The DaemonSet whose pods are the end points of the observed traffic."""
 _WEB_OFFSET = 20
-_KINDS = {kind.kind: kind for kind in (CONFIG_MAP, DAEMON_SET, *CUSTOM_KINDS)}
+_KINDS = {kind.kind: kind for kind in (CONFIG_MAP, DAEMON_SET, *custom_kinds())}
 _MASQUERADE = "ip-masq-agent"
 _COREFILE = f""".:53 {{
     errors
@@ -133,7 +134,7 @@ def _dns(cluster: VmCluster) -> Objects:
 
 def _cni(cluster: VmCluster) -> list[tuple[Kind, Manifest]]:
     """The CNI of the description, with native routing and addresses from the pod CIDRs of Nodes."""
-    items = rendered(cni_of(cluster.shoot.cni).objects(cluster.shoot, networks(cluster.shoot)))
+    items = rendered(network.objects(cluster.shoot, networks(cluster.shoot)))
     return [(_KINDS[item["kind"]], item) for item in items]
 
 

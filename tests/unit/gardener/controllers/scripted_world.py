@@ -34,8 +34,8 @@ from dualstack.gardener.render import (
     kubelet,
     machine_class,
     managed_resource,
+    network,
 )
-from dualstack.gardener.render.cni import cni_of
 from dualstack.gardener.render.control_plane import objects as control_plane_objects
 from dualstack.kube.apply import merge_patch
 from dualstack.model import kinds
@@ -175,7 +175,7 @@ class ScriptedWorld:
             self.store.create(gardener_kinds.OPERATING_SYSTEM_CONFIG, config)
         for name, objects, seed in (
             ("extension-controlplane-seed", control_plane_objects(view, provider, PROJECT), True),
-            (managed_resource_network(view.cni), cni_of(view.cni).objects(view, current), False),
+            (managed_resource_network(view.cni), network.objects(view, current), False),
             *([("shoot-core-kube-proxy", kube_proxy.objects(view, current), False)] if view.kube_proxy_enabled else []),
             ("shoot-core-coredns", coredns.objects(view, current), False),
         ):

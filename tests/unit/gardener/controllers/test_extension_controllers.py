@@ -14,6 +14,7 @@ from tests.unit.gardener.controllers.scripted_world import (
     reconcile,
 )
 
+from dualstack.cni.calico import IP_POOL
 from dualstack.gardener.controllers.extension import INFRASTRUCTURE_EXTENSION, NETWORK_EXTENSION, WORKER_EXTENSION
 from dualstack.gardener.controllers.rollout import await_in_cluster
 from dualstack.gardener.controllers.shoot.extensions import ExtensionRequests, nanoseconds
@@ -23,7 +24,6 @@ from dualstack.gardener.model.shoot import ShootView, load_shoot
 from dualstack.gardener.render import extensions
 from dualstack.kube.waiting import WaitTimeout, wait_until
 from dualstack.model import kinds
-from dualstack.model.cni.calico import IP_POOL
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import Part

@@ -11,6 +11,8 @@ from tests.support.manifests import cluster_dns_of
 from tests.unit.model import golden
 from tests.unit.model.golden import DNS4, DNS6, N4, N6, P4, P6, PHASES, S4, S6
 
+from dualstack.cni import network_types
+from dualstack.cni.interface import Cni
 from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, StatusVPC, Subnet
 from dualstack.gardener.model.networks import kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView
@@ -23,9 +25,8 @@ from dualstack.gardener.render import (
     kube_controller_manager,
     kube_proxy,
     kubelet,
+    network,
 )
-from dualstack.gardener.render.cni import CNIS, calico, cilium
-from dualstack.gardener.render.cni.interface import Cni
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import rendered
 from dualstack.model.workloads import flags_of
@@ -228,7 +229,7 @@ def test_the_configuration_of_the_cloud_provider() -> None:
 @pytest.mark.parametrize("phase", PHASES)
 def test_calico(phase: str) -> None:
     view = golden.view_in(phase)
-    objects = rendered(calico.objects(view, networks(view)))
+    objects = rendered(network.objects(view, networks(view)))
     data = _named(objects, "ConfigMap", "calico-config")["data"]
     (ipam,) = [
         plugin["ipam"] for plugin in msgspec.json.decode(data["cni_network_config"])["plugins"] if "ipam" in plugin
@@ -267,14 +268,17 @@ def test_calico_with_pod_routes_uses_bird() -> None:
     shoot = golden.shoot_in("P0")
     shoot["spec"]["networking"]["providerConfig"]["overlay"]["createPodRoutes"] = True
 
-    assert calico.backend(ShootView.of(shoot)) == "bird"
+    view = ShootView.of(shoot)
+    objects = rendered(network.objects(view, networks(view)))
+    assert _named(objects, "ConfigMap", "calico-config")["data"]["calico_backend"] == "bird"
+    assert _environment(objects)["CALICO_NETWORKING_BACKEND"] == "bird"
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_cilium(phase: str) -> None:
     view = golden.view_in(phase, cni="cilium")
 
-    data = _named(rendered(cilium.objects(view, networks(view))), "ConfigMap", "cilium-config")["data"]
+    data = _named(rendered(network.objects(view, networks(view))), "ConfigMap", "cilium-config")["data"]
 
     assert (data["routing-mode"], data["ipv4-native-routing-cidr"], data["ipam"]) == ("native", P4, "kubernetes")
     assert (data["enable-ipv4-masquerade"], data["enable-ipv6-masquerade"]) == ("true", "false")
@@ -283,11 +287,11 @@ def test_cilium(phase: str) -> None:
     assert data.get("ipv6-native-routing-cidr") == (None if phase in _GATED else P6)
 
 
-@pytest.mark.parametrize("cni", CNIS.values(), ids=CNIS)
+@pytest.mark.parametrize("cni", network_types().values(), ids=network_types())
 def test_the_cni_rolls_once_when_it_becomes_dual(cni: Cni) -> None:
     """The DaemonSet restarts in P2 and at no other time; the ConfigMap then shows both families."""
-    views = [golden.view_in(phase, cni=cni.name) for phase in PHASES]
-    components = [rendered(cni.objects(view, networks(view))) for view in views]
+    views = [golden.view_in(phase, cni=cni.network_type) for phase in PHASES]
+    components = [rendered(network.objects(view, networks(view))) for view in views]
     templates = [_named(objects, "DaemonSet", cni.daemon_set)["spec"]["template"] for objects in components]
     dual = [cni.is_dual_stack(_named(objects, "ConfigMap", cni.config_map)["data"]) for objects in components]
 

@@ -11,15 +11,14 @@ from tests.support.manifests import objects_of
 from tests.unit.model import golden
 
 from dualstack.gardener.model.networks import networks
-from dualstack.gardener.render import coredns, kube_proxy, managed_resource
-from dualstack.gardener.render.cni.calico import CALICO
+from dualstack.gardener.render import coredns, kube_proxy, managed_resource, network
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import rendered
 
 
 def test_the_secret_holds_what_was_put_in() -> None:
     view = golden.view_in("P2")
-    objects = rendered([*CALICO.objects(view, networks(view)), *coredns.objects(view, networks(view))])
+    objects = rendered([*network.objects(view, networks(view)), *coredns.objects(view, networks(view))])
 
     secret = managed_resource.secret("shoot-core", "NS", objects)
 
@@ -32,7 +31,7 @@ def test_the_same_objects_give_the_same_bytes() -> None:
     view = golden.view_in("P2")
 
     first, second = (
-        managed_resource.secret("a", "NS", rendered(CALICO.objects(view, networks(view)))) for _ in range(2)
+        managed_resource.secret("a", "NS", rendered(network.objects(view, networks(view)))) for _ in range(2)
     )
 
     assert first == second

@@ -1,4 +1,4 @@
-"""Cilium, in ManagedResource `extension-networking-cilium-config` (docs/reference/gardener.md#cilium)."""
+"""Cilium (docs/reference/gardener.md#cilium)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dualstack.gardener.model.names import RANGES
-from dualstack.gardener.model.networks import Networks, network_families
-from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
-from dualstack.gardener.render.families import from_memory, from_migration_on, restart_mark, with_memory
-from dualstack.gardener.validation.field_errors import Fault, invalid, not_supported
-from dualstack.model.cni.cilium import CILIUM as INSTALLED
+from dualstack.cni.interface import FIELD, Cni, PodNetwork, SystemObjects, cidr_of
+from dualstack.model import cidr
+from dualstack.model.field_errors import Fault, invalid, not_supported
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import Manifest
+from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import config_map, daemon_set
-from dualstack.model.names import KUBE_SYSTEM
+from dualstack.model.memory import from_memory, with_memory
+from dualstack.model.names import KUBE_SYSTEM, RANGES
 from dualstack.model.parts import Part, UnknownShape, value_at
 from dualstack.model.workloads import with_template_annotation
 
-_CONFIG_MAP = INSTALLED.config_map
-_DAEMON_SET = INSTALLED.daemon_set
+_GROUP = "cilium.io"
+_CONFIG_MAP = "cilium-config"
+_DAEMON_SET = "cilium"
 _IMAGE = "cilium/cilium:v1.17.6"
 _FIELDS = {
     FIELD: "apiVersion kind debug kubeproxy hubble tunnel store ipv4 ipv6 bpfSocketLBHostnsOnly cni "
@@ -59,13 +57,30 @@ _KNOWN = {
 """Settings on which a migration depends, with the values that it supports."""
 
 
-def objects(shoot: ShootView, networks: Networks) -> list[Part]:
-    """ConfigMap and DaemonSet for the families that the migration allows now.
+def _encapsulation(objects: SystemObjects, _pods: str) -> Iterator[tuple[str, str]]:
+    data = objects.data(_CONFIG_MAP) or {}
+    tunnel = data.get("tunnel", "disabled")
+    mode = data.get("routing-mode") or ("tunnel" if tunnel != "disabled" else "native")
+    if mode != "native":
+        protocol = data.get("tunnel-protocol") or data.get("tunnel") or "vxlan"
+        yield f"ConfigMap kube-system/{_CONFIG_MAP}", f"routing mode {mode}, protocol {protocol}"
+
+
+def _masquerade(objects: SystemObjects, _pods: str) -> str:
+    """The setting, unless all addresses are exempt (docs/reference/kubernetes.md#masquerading)."""
+    data = objects.data(_CONFIG_MAP) or {}
+    exempt = cidr.covered(cidr.INTERNET, [data.get("ipv4-native-routing-cidr")])
+    on = data.get("enable-ipv4-masquerade") == "true" and not exempt
+    return f"ConfigMap kube-system/{_CONFIG_MAP} has enable-ipv4-masquerade: true" if on else ""
+
+
+def _objects(network: PodNetwork) -> list[Part]:
+    """ConfigMap and DaemonSet.
 
     A migration changes the keys of `_WITHOUT_IPV6`; the DaemonSet restarts with the ranges.
     """
-    dual = "IPv6" in network_families(shoot)
-    pods = cidr_of(networks.pods, "IPv6") if dual else ""
+    dual = network.dual_stack
+    pods = cidr_of(network.pods, "IPv6") if dual else ""
     agent = daemon_set(
         _DAEMON_SET,
         _IMAGE,
@@ -73,10 +88,10 @@ def objects(shoot: ShootView, networks: Networks) -> list[Part]:
         words=["cilium-agent", "--config-dir=/tmp/cilium/config-map"],
         max_unavailable=2,
     )
-    mark = restart_mark(networks.pods) if dual else None
+    mark = ",".join(network.pods) if dual else None
     return [
-        Part.of(_single_stack(shoot), from_migration_on(shoot, lambda live: _edited(live, pods))),
-        Part.of(agent, from_migration_on(shoot, lambda live: with_template_annotation(live, RANGES, mark))),
+        Part.of(_single_stack(network), lambda live: _edited(live, pods)),
+        Part.of(agent, lambda live: with_template_annotation(live, RANGES, mark)),
     ]
 
 
@@ -99,8 +114,8 @@ def _edited(live: Manifest, pods: str) -> Manifest:
     return {**live, "data": {key: value for key, value in changed.items() if value is not None}}
 
 
-def _single_stack(shoot: ShootView) -> Manifest:
-    native = shoot.overlay_enabled is False
+def _single_stack(network: PodNetwork) -> Manifest:
+    native = network.native_routing
     data = {
         "identity-allocation-mode": "crd",
         "enable-ipv4": "true",
@@ -112,7 +127,7 @@ def _single_stack(shoot: ShootView) -> Manifest:
         "enable-ipv4-masquerade": "true",
         "enable-ipv6-masquerade": "false",
         "enable-bpf-masquerade": "true",
-        "ipv4-native-routing-cidr": shoot.pods,
+        "ipv4-native-routing-cidr": network.pods[0],
     }
     return config_map(_CONFIG_MAP, KUBE_SYSTEM, data if native else {**data, "tunnel-protocol": "vxlan"})
 
@@ -144,4 +159,23 @@ def _validate(config: Mapping[str, Any], _families: Sequence[str], _proxy: bool)
         yield invalid(f"{FIELD}.encryption.mode", encryption.get("mode"), message)
 
 
-CILIUM = Cni("cilium", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS)
+CILIUM = Cni(
+    "Cilium",
+    _DAEMON_SET,
+    _CONFIG_MAP,
+    _encapsulation,
+    _masquerade,
+    mtu_key="mtu",
+    policies=(
+        Kind(_GROUP, "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies"),
+        Kind(_GROUP, "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", namespaced=False),
+    ),
+    names=("cilium-operator",),
+    programs=("cilium", "operator-generic$"),
+    domain=_GROUP,
+    network_type="cilium",
+    objects=_objects,
+    is_dual_stack=_is_dual_stack,
+    validate=_validate,
+    fields=_FIELDS,
+)

@@ -1,4 +1,4 @@
-"""Calico, in ManagedResource `extension-networking-calico-config` (docs/reference/gardener.md#calico)."""
+"""Calico (docs/reference/gardener.md#calico)."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import Any
 
 import msgspec
 
-from dualstack.gardener.model.networks import Networks, network_families
-from dualstack.gardener.model.shoot import ShootView
-from dualstack.gardener.render.cni.interface import FIELD, Cni, cidr_of
-from dualstack.gardener.render.families import from_memory, from_migration_on, with_memory
-from dualstack.gardener.validation.field_errors import Fault, forbidden, invalid, not_supported
-from dualstack.gardener.validation.networking import is_cidr
-from dualstack.model.cidr import same
-from dualstack.model.cni.calico import CALICO as INSTALLED
-from dualstack.model.cni.calico import IP_POOL
+from dualstack.cni.interface import FIELD, Cni, PodNetwork, SystemObjects, cidr_of
+from dualstack.model import cidr
 from dualstack.model.errors import InvalidInput
+from dualstack.model.field_errors import Fault, forbidden, invalid, not_supported
 from dualstack.model.json_path import dig
-from dualstack.model.kinds import Manifest
+from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.manifests import config_map, daemon_set, manifest
+from dualstack.model.memory import from_memory, with_memory
 from dualstack.model.names import KUBE_SYSTEM
 from dualstack.model.parts import Part, Presence, UnknownShape, value_at, with_value
 from dualstack.model.texts import json_object, with_json_object
 from dualstack.model.workloads import environment_of, with_environment
 
-_CONFIG_MAP = INSTALLED.config_map
-_DAEMON_SET = INSTALLED.daemon_set
+_GROUP = "crd.projectcalico.org"
+_CONFIG_MAP = "calico-config"
+_DAEMON_SET = "calico-node"
+_IPV4_POOL_NAME, _IPV6_POOL_NAME = "default-ipv4-ippool", "default-ipv6-ippool"
+IP_POOL = Kind(_GROUP, "v1", "IPPool", "ippools", namespaced=False)
 _AUTO_DETECTION = re.compile("first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidr)=.+")
 _IMAGE = "calico/node:v3.30.3"
 _CNI = "cni_network_config"
@@ -74,55 +72,63 @@ _DUAL_IPAM = {
 """The settings of the ipam plugin that a migration changes, before and after it; None for none."""
 
 
-def objects(shoot: ShootView, networks: Networks) -> list[Part]:
-    """ConfigMap, DaemonSet and IP pools for the families that the migration allows now.
+def _encapsulation(objects: SystemObjects, pods: str) -> Iterator[tuple[str, str]]:
+    """VXLAN as the back end of all pools, and the mode of each pool in the range."""
+    if (objects.data(_CONFIG_MAP) or {}).get("calico_backend") == "vxlan":
+        yield f"ConfigMap kube-system/{_CONFIG_MAP}", "calico_backend is vxlan"
+    for pool in objects.ip_pools():
+        spec = pool.get("spec") or {}
+        modes = {mode: spec.get(mode) for mode in _MODES if spec.get(mode, "Never") != "Never"}
+        if modes and not spec.get("disabled") and cidr.overlap(str(spec.get("cidr")), pods):
+            yield f"IPPool {pool['metadata']['name']}", ", ".join(f"{mode} {value}" for mode, value in modes.items())
+
+
+def _masquerade(objects: SystemObjects, pods: str) -> str:
+    """The pools with natOutgoing, if they have every pod (docs/reference/kubernetes.md#masquerading)."""
+    specs: dict[str, Any] = {pool["metadata"]["name"]: pool.get("spec") or {} for pool in objects.ip_pools()}
+    found = {name: spec.get("cidr") for name, spec in specs.items() if spec.get("natOutgoing")}
+    covered = cidr.covered(pods, found.values())
+    return f"IPPool {', '.join(sorted(found))} has natOutgoing: true" if covered else ""
+
+
+def _objects(network: PodNetwork) -> list[Part]:
+    """ConfigMap, DaemonSet and IP pools.
 
     A migration changes the ipam plugin, the variables of `_ipv6_variables`, and the IPv6 pool.
     """
-    dual = "IPv6" in network_families(shoot)
+    dual = network.dual_stack
+    pool = {"cidr": network.pods[0], "blockSize": 26, "natOutgoing": True, **_MODES, "nodeSelector": "all()"}
     parts = [
-        Part.of(_config_map(shoot), from_migration_on(shoot, lambda live: _edited_configuration(live, dual=dual))),
-        Part.of(
-            _daemon_set(shoot), from_migration_on(shoot, lambda live: _edited_daemon_set(live, networks, dual=dual))
-        ),
-        Part.of(
-            manifest(
-                IP_POOL,
-                "default-ipv4-ippool",
-                spec={"cidr": shoot.pods, "blockSize": 26, "natOutgoing": True, **_MODES, "nodeSelector": "all()"},
-            ),
-            from_migration_on(shoot, _require_native_routing),
-            Presence.OPTIONAL,
-        ),
+        Part.of(_config_map(network), lambda live: _edited_configuration(live, dual=dual)),
+        Part.of(_daemon_set(network), lambda live: _edited_daemon_set(live, network)),
+        Part.of(manifest(IP_POOL, _IPV4_POOL_NAME, spec=pool), _require_native_routing, Presence.OPTIONAL),
     ]
-    if shoot.overlay_enabled is False and shoot.nodes:
-        no_snat = {"cidr": shoot.nodes, "disabled": True, "disableBGPExport": True, **_MODES}
+    if network.native_routing and network.nodes:
+        no_snat = {"cidr": network.nodes[0], "disabled": True, "disableBGPExport": True, **_MODES}
         parts.append(Part(manifest(IP_POOL, "no-snat-for-node-cidr", spec=no_snat), presence=Presence.OPTIONAL))
-    return [*parts, _ipv6_pool(networks, dual=dual)]
+    return [*parts, _ipv6_pool(network)]
 
 
-def backend(shoot: ShootView) -> str:
+def _backend(network: PodNetwork) -> str:
     """`bird` when Calico creates the routes to pods; `none` when native routing leaves them to the cloud."""
-    if shoot.overlay_enabled is False and not dig(shoot.network_config, "overlay", "createPodRoutes"):
-        return "none"
-    return "bird"
+    own_routes = not network.native_routing or dig(network.settings, "overlay", "createPodRoutes")
+    return "bird" if own_routes else "none"
 
 
-def _ipv6_pool(networks: Networks, *, dual: bool) -> Part:
-    name = "default-ipv6-ippool"
-    if not dual:
-        return Part(manifest(IP_POOL, name), presence=Presence.REMOVED)
-    cidr = cidr_of(networks.pods, "IPv6")
+def _ipv6_pool(network: PodNetwork) -> Part:
+    if not network.dual_stack:
+        return Part(manifest(IP_POOL, _IPV6_POOL_NAME), presence=Presence.REMOVED)
+    pods = cidr_of(network.pods, "IPv6")
 
     def edit(live: Manifest) -> Manifest:
         try:
-            current = same(value_at(live, str, "spec", "cidr"), cidr)
+            current = cidr.same(value_at(live, str, "spec", "cidr"), pods)
         except ValueError as error:
             raise UnknownShape(live, f"spec.cidr cannot be read: {error}") from error
-        return live if current else with_value(live, cidr, "spec", "cidr")
+        return live if current else with_value(live, pods, "spec", "cidr")
 
-    pool = {"cidr": cidr, "blockSize": 122, "natOutgoing": False, **_MODES, "nodeSelector": "all()"}
-    return Part.of(manifest(IP_POOL, name, spec=pool), edit, Presence.ADDED)
+    pool = {"cidr": pods, "blockSize": 122, "natOutgoing": False, **_MODES, "nodeSelector": "all()"}
+    return Part.of(manifest(IP_POOL, _IPV6_POOL_NAME, spec=pool), edit, Presence.ADDED)
 
 
 def _require_native_routing(live: Manifest) -> Manifest:
@@ -157,18 +163,18 @@ def _assigns_both(ipam: Mapping[str, Any]) -> bool:
     return assigns and isinstance(ranges, list) and len(ranges) == 2
 
 
-def _edited_daemon_set(live: Manifest, networks: Networks, *, dual: bool) -> Manifest:
+def _edited_daemon_set(live: Manifest, network: PodNetwork) -> Manifest:
     current = environment_of(live, _DAEMON_SET)
     if str(current.get("FELIX_BPFENABLED")).lower() == "true":
         raise UnknownShape(live, "FELIX_BPFENABLED is true; the eBPF data plane has not been tested with a migration")
     is_dual, single_stack = _IPV6_POOL in current, {**dict.fromkeys(_ipv6_variables("", "")), _IPV6_SUPPORT: "false"}
-    if not dual:
+    if not network.dual_stack:
         if not is_dual:
             return live
         live, values = from_memory(live, single_stack)
         return with_environment(live, _DAEMON_SET, values)
     live = live if is_dual else with_memory(live, current, single_stack)
-    added = _ipv6_variables(cidr_of(networks.nodes, "IPv6"), cidr_of(networks.pods, "IPv6"))
+    added = _ipv6_variables(cidr_of(network.nodes, "IPv6"), cidr_of(network.pods, "IPv6"))
     return with_environment(live, _DAEMON_SET, {**added, _IPV6_SUPPORT: "true"})
 
 
@@ -183,7 +189,7 @@ def _ipv6_variables(nodes: str, pods: str) -> dict[str, str]:
     }
 
 
-def _config_map(shoot: ShootView) -> Manifest:
+def _config_map(network: PodNetwork) -> Manifest:
     content = {
         "name": "k8s-pod-network",
         "cniVersion": "0.3.1",
@@ -202,16 +208,16 @@ def _config_map(shoot: ShootView) -> Manifest:
         ],
     }
     text = msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
-    return config_map(_CONFIG_MAP, KUBE_SYSTEM, {"calico_backend": backend(shoot), _CNI: text})
+    return config_map(_CONFIG_MAP, KUBE_SYSTEM, {"calico_backend": _backend(network), _CNI: text})
 
 
-def _daemon_set(shoot: ShootView) -> Manifest:
+def _daemon_set(network: PodNetwork) -> Manifest:
     environment = {
         "DATASTORE_TYPE": "kubernetes",
-        "CALICO_NETWORKING_BACKEND": backend(shoot),
+        "CALICO_NETWORKING_BACKEND": _backend(network),
         "IP": "autodetect",
-        "IP_AUTODETECTION_METHOD": f"cidr={shoot.nodes}",
-        "CALICO_IPV4POOL_CIDR": shoot.pods,
+        "IP_AUTODETECTION_METHOD": f"cidr={network.nodes[0]}",
+        "CALICO_IPV4POOL_CIDR": network.pods[0],
         "CALICO_IPV4POOL_IPIP": "Never",
         "CALICO_IPV4POOL_VXLAN": "Never",
         "FELIX_IPINIPENABLED": "false",
@@ -244,7 +250,7 @@ def _validate(config: Mapping[str, Any], families: Sequence[str], proxy: bool) -
             'IPAM type "calico-ipam" is only supported for IPv4 single-stack shoots, use "host-local" instead',
         )
     subnet = dig(config, "ipam", "cidr")
-    if subnet is not None and str(subnet).lower() != "usepodcidr" and not is_cidr(subnet):
+    if subnet is not None and str(subnet).lower() != "usepodcidr" and not cidr.is_cidr(subnet):
         yield invalid(f"{FIELD}.ipam.cidr", subnet, "must be a CIDR or usePodCIDR")
     mtu = config.get("vethMTU")
     if mtu is not None and not (str(mtu).isdecimal() and int(mtu) > 0):
@@ -258,4 +264,24 @@ def _validate(config: Mapping[str, Any], families: Sequence[str], proxy: bool) -
         yield forbidden("spec.kubernetes.kubeProxy.enabled", message)
 
 
-CALICO = Cni("calico", _DAEMON_SET, _CONFIG_MAP, objects, _is_dual_stack, _validate, _FIELDS, INSTALLED.ip_pools)
+CALICO = Cni(
+    "Calico",
+    _DAEMON_SET,
+    _CONFIG_MAP,
+    _encapsulation,
+    _masquerade,
+    mtu_key="veth_mtu",
+    ip_pools=(IP_POOL,),
+    policies=(
+        Kind(_GROUP, "v1", "NetworkPolicy", "networkpolicies"),
+        Kind(_GROUP, "v1", "GlobalNetworkPolicy", "globalnetworkpolicies", namespaced=False),
+    ),
+    names=("calico-kube-controllers", "calico-typha", _IPV4_POOL_NAME, _IPV6_POOL_NAME),
+    programs=("calico", "(cni|node|typha|kube-controllers)$"),
+    domain="projectcalico.org",
+    network_type="calico",
+    objects=_objects,
+    is_dual_stack=_is_dual_stack,
+    validate=_validate,
+    fields=_FIELDS,
+)

@@ -1,11 +1,11 @@
-"""Flannel, as a running cluster shows it."""
+"""Flannel, which is recognised and not migrated."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from dualstack.model.cni.interface import Cni, SystemObjects
+from dualstack.cni.interface import Cni, SystemObjects
 
 _CONFIG_MAP = "kube-flannel-cfg"
 _NATIVE = re.compile(r'"Type"\s*:\s*"(gce|alloc|host-gw)"')

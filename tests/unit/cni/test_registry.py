@@ -1,4 +1,4 @@
-"""A CNI is one module of `dualstack.model.cni`: all that reads and judges a running cluster takes it from there."""
+"""A CNI is one module of `dualstack.cni`: all that reads, judges and changes a cluster takes it from there."""
 
 from __future__ import annotations
 
@@ -10,36 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from dualstack.cni import CNIS
+from dualstack.cni.interface import Cni, SystemObjects
 from dualstack.kube.masquerading import masquerader, shown_by
 from dualstack.live.reading import CONFIG_MAPS, LISTS
-from dualstack.model.cni import CNIS
-from dualstack.model.cni.interface import Cni, SystemObjects
 from dualstack.snapshot.named import KEPT_NAMES, PROGRAM
 from dualstack.snapshot.sanitise import CONFIG_MAPS as KEPT_CONFIG_MAPS
 from dualstack.verify.facts import Reading
 from dualstack.verify.paths import pod_mtu
+from tests.support.third_cni import registered
 from tests.unit.preflight.inventories import INVENTORY, item, problems, with_answer
 from tests.unit.verify.right_cluster import facts
 
 SOURCES = Path(__file__).parents[3] / "src"
-REGISTRIES = ("dualstack/model/cni", "dualstack/gardener/render/cni", "dualstack_sim/actors/cni")
-
-FLAT = Cni(
-    "Flat",
-    "flat-agent",
-    "flat",
-    lambda objects, pods: iter([("ConfigMap kube-system/flat", pods)] if objects.data("flat") is not None else []),
-    lambda objects, pods: f"flat masquerades {pods}" if objects.data("flat") else "",
-    mtu_key="frame",
-)
+REGISTRIES = ("dualstack/cni", "dualstack_sim/actors/cni")
 
 
 @pytest.fixture
-def flat() -> Iterator[Cni]:
+def flat() -> Iterator[None]:
     """An invented CNI, which is registered."""
-    CNIS.append(FLAT)
-    yield FLAT
-    CNIS.remove(FLAT)
+    with registered():
+        yield
 
 
 def test_no_module_but_those_of_the_registries_names_a_cni() -> None:
@@ -75,7 +66,7 @@ def test_the_objects_of_each_cni_are_read_and_kept_in_snapshots(cni: Cni) -> Non
     assert PROGRAM.match(cni.name.lower())
 
 
-def test_the_preflight_judges_a_registered_cni(flat: Cni) -> None:
+def test_the_preflight_judges_a_registered_cni(flat: None) -> None:
     configured = with_answer("config maps", [item("kube-system/flat", data={"frame": "9000"})])
     assert problems(configured, "native-routing") == [f"ConfigMap kube-system/flat: {INVENTORY.cluster.pods}"]
     bare = with_answer("ip pools", [], with_answer("daemon sets", []))
@@ -83,13 +74,13 @@ def test_the_preflight_judges_a_registered_cni(flat: Cni) -> None:
     assert problems(with_answer("daemon sets", [item("kube-system/flat-agent")], bare), "cni-known") == []
 
 
-def test_a_registered_cni_that_masquerades_is_named(flat: Cni) -> None:
+def test_a_registered_cni_that_masquerades_is_named(flat: None) -> None:
     objects = SystemObjects(list, lambda: [item("kube-system/flat", data={"frame": "0"})], list)
     assert masquerader("10.96.0.0/11", objects) == "flat masquerades 10.96.0.0/11"
     assert masquerader("10.96.0.0/11", replace(objects, config_maps=list)) == ""
 
 
-def test_verify_reads_the_mtu_of_a_registered_cni(flat: Cni) -> None:
+def test_verify_reads_the_mtu_of_a_registered_cni(flat: None) -> None:
     maps = Reading([item("kube-system/flat", data={"frame": "9000"})])
     good, evidence = pod_mtu(replace(facts("dual-stack"), cni_configurations=maps))
     assert not good
