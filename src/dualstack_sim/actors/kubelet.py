@@ -12,8 +12,8 @@ from typing import Any
 from dualstack.clock import rfc3339
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NODE, POD, Manifest
+from dualstack_sim.actors.cni import CNIS
 from dualstack_sim.actors.cni.host_local import cidrs_of
-from dualstack_sim.actors.cni.registry import CNIS
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.hosts import Guests, Host, Registration, Vm, VmWatch
 from dualstack_sim.actors.informer import ObjectKey

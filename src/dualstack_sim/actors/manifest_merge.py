@@ -12,7 +12,7 @@ import yaml
 
 from dualstack.model import kinds, kubernetes_yaml
 from dualstack.model.kinds import Kind, Manifest
-from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.cni import CNIS
 
 PRESERVE_REPLICAS = "resources.gardener.cloud/preserve-replicas"
 

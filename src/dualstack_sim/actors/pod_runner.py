@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from dualstack.clock import rfc3339
 from dualstack.model.kinds import CONFIG_MAP, NODE, POD, Manifest
 from dualstack_sim.actors import pod_status
+from dualstack_sim.actors.cni import CNIS
 from dualstack_sim.actors.cni.host_local import CniFailure, Network, cidrs_of, primary_first
 from dualstack_sim.actors.cni.model import Cni, CniConfiguration
-from dualstack_sim.actors.cni.registry import CNIS
 from dualstack_sim.actors.context import ActorContext
 from dualstack_sim.actors.hosts import Host
 from dualstack_sim.actors.informer import ObjectKey, key_of

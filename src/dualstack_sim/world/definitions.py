@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualstack.model.kinds import CRD, Kind, Manifest
-from dualstack_sim.actors.cni.registry import CNIS
+from dualstack_sim.actors.cni import CNIS
 
 Column = tuple[str, str]
 """Name and JSON path of a column that `kubectl get` prints."""

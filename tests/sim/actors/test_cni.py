@@ -7,11 +7,11 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from dualstack.model.kinds import Manifest
+from dualstack_sim.actors.cni import CNIS
 from dualstack_sim.actors.cni.calico import CALICO
 from dualstack_sim.actors.cni.cilium import CILIUM
 from dualstack_sim.actors.cni.host_local import CniFailure, HostLocal, cidrs_of, primary_first
 from dualstack_sim.actors.cni.model import Cni, CniConfiguration
-from dualstack_sim.actors.cni.registry import CNIS
 from tests.sim.actors.fixtures import calico_config
 
 V4, V6 = ip_network("100.96.3.0/24"), ip_network("2600:1900:4010:1234:0:1::/112")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dualstack.cni import CNIS
-from dualstack_sim.actors.cni.registry import CNIS as SIMULATED
+from dualstack_sim.actors.cni import CNIS as SIMULATED
 from tests.support.third_cni.product import FLAT
 from tests.support.third_cni.simulator import FLAT as SIMULATED_FLAT
 

@@ -9,8 +9,8 @@ from ipaddress import ip_network
 from dualstack.gardener.model.kinds import MACHINE
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
+from dualstack_sim.actors.cni import SEED_CNI
 from dualstack_sim.actors.cni.model import CniConfiguration
-from dualstack_sim.actors.cni.registry import SEED_CNI
 from dualstack_sim.actors.context import SEED_NODE, ActorContext
 from dualstack_sim.actors.hosts import Host, Registration, Vm
 

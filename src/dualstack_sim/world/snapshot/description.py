@@ -8,7 +8,7 @@ from typing import Any
 
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.kinds import Manifest
-from dualstack_sim.actors.cni.registry import CNIS, SEED_CNI
+from dualstack_sim.actors.cni import CNIS, SEED_CNI
 
 Resource = dict[str, Any]
 
