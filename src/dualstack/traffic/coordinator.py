@@ -15,6 +15,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -101,25 +102,16 @@ class Traffic:
         await self._begin()
         try:
             self._upkeep = asyncio.create_task(self._keep_up())
-            await wait_until(
-                self._missing_pods,
-                self._clock,
+            wait = partial(
+                wait_until,
+                clock=self._clock,
                 what="traffic probers",
-                interval=5.0,
-                timeout=self._settings.timeout,
-                extend=True,
-                diagnose=self._diagnose,
-                tell=self._tell,
-            )
-            await wait_until(
-                self._missing_reports,
-                self._clock,
-                what="traffic probers",
-                interval=2.0,
                 timeout=self._settings.timeout,
                 extend=True,
                 tell=self._tell,
             )
+            await wait(self._missing_pods, interval=5.0, diagnose=self._diagnose)
+            await wait(self._missing_reports, interval=2.0)
             self.since = await self._acquired()
         except BaseException:
             await self._end()

@@ -117,10 +117,6 @@ class FlowLog:
                 packet.state = _State.REFUSED
                 return
 
-    def undecided(self) -> list[int]:
-        """The numbers of the packets without an answer, in order."""
-        return [self._first + index for index, packet in enumerate(self._packets) if packet.state is _State.OPEN]
-
     def settle(self, now: float) -> list[Interruption]:
         """Judge the packets that can be judged at `now`, and return the interruptions that have ended since."""
         ended: list[Interruption] = []

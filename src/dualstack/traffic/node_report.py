@@ -35,7 +35,7 @@ class FlowGroup(msgspec.Struct, frozen=True, rename="camel"):
     of which the first are named. reconnects: TCP connections that broke and were opened again, with some targets.
     stalled: the longest time in which an established TCP connection moved no data after a loss, in seconds, and its
     target. restarts: how often another process answered than before. ended: see `kept`. lasting: the
-    longest interruptions that have not ended, of `lasting_flows`.
+    longest interruptions that have not ended.
     """
 
     target: Target
@@ -55,7 +55,6 @@ class FlowGroup(msgspec.Struct, frozen=True, rename="camel"):
     stalled_target: str = ""
     ended: tuple[Interruption, ...] = ()
     lasting: tuple[Interruption, ...] = ()
-    lasting_flows: int = 0
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -65,7 +64,7 @@ class FlowGroup(msgspec.Struct, frozen=True, rename="camel"):
     def with_lasting(self, lasting: Iterable[Interruption]) -> FlowGroup:
         """The group with these interruptions that last, shortened to what a report holds."""
         longest_first = sorted(lasting, key=lambda each: -each.seconds)
-        return msgspec.structs.replace(self, lasting=tuple(longest_first[:MOST]), lasting_flows=len(longest_first))
+        return msgspec.structs.replace(self, lasting=tuple(longest_first[:MOST]))
 
 
 def is_loss(target: Target, interruption: Interruption) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
+from itertools import islice
 
 import msgspec
 
@@ -39,9 +39,7 @@ class PairInterruption(msgspec.Struct, frozen=True, rename="camel"):
 class KindReport(msgspec.Struct, frozen=True, rename="camel"):
     """All flows to one kind of target, with one protocol, in one IP family.
 
-    `longest`: the longest interruption; None if there was none. `restarts`: answers of another process than before;
-    `longest_restart`: the longest time in which one refused packets, in seconds, which is no loss. Other fields as in
-    `FlowGroup`, over all nodes.
+    `longest`: the longest interruption; None if there was none. Other fields as in `FlowGroup`, over all nodes.
     """
 
     target: Target
@@ -49,17 +47,9 @@ class KindReport(msgspec.Struct, frozen=True, rename="camel"):
     family: int
     flows: int
     packets: int
-    answered: int
-    refused: int
     lost: int
     unreached: int
     unreached_pairs: tuple[tuple[str, str], ...]
-    reconnects: int
-    reconnected_pairs: tuple[tuple[str, str], ...]
-    stalled: float
-    stalled_pair: tuple[str, str] | None
-    restarts: int
-    longest_restart: float
     longest: PairInterruption | None
 
 
@@ -95,11 +85,6 @@ class TrafficReport(msgspec.Struct, frozen=True, rename="camel"):
         """The longest interruption of all."""
         return self.interruption_since(self.since)
 
-    def as_json(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        result: dict[str, Any] = msgspec.to_builtins(self)
-        return result
-
 
 def summarize(
     reports: Iterable[NodeReport],
@@ -120,7 +105,7 @@ def summarize(
     for key in sorted(by_kind):
         found = _losses(by_kind[key], since, ended)
         interruptions += found
-        kinds.append(_kind(by_kind[key], found, since))
+        kinds.append(_kind(by_kind[key], found))
     return TrafficReport(
         since=since,
         judged_until=min((report.judged_until for report in collected), default=since),
@@ -145,37 +130,20 @@ def _losses(
     return found
 
 
-def _kind(groups: list[tuple[NodeReport, FlowGroup]], losses: list[PairInterruption], since: float) -> KindReport:
+def _kind(groups: list[tuple[NodeReport, FlowGroup]], losses: list[PairInterruption]) -> KindReport:
     _, first = groups[0]
-    stalled = max(((group.stalled, report.node, group.stalled_target) for report, group in groups))
-    restarts = [
-        each.seconds
-        for _, group in groups
-        for each in group.ended
-        if each.end > since and not is_loss(group.target, each)
-    ]
+    unreached = ((report.node, target) for report, group in groups for target in group.unreached_targets)
     sums = {
-        name: sum(getattr(group, name) for _, group in groups)
-        for name in ("flows", "packets", "answered", "refused", "lost", "unreached", "reconnects", "restarts")
+        name: sum(getattr(group, name) for _, group in groups) for name in ("flows", "packets", "lost", "unreached")
     }
     return KindReport(
         target=first.target,
         protocol=first.protocol,
         family=first.family,
-        unreached_pairs=_pairs(groups, lambda group: group.unreached_targets),
-        reconnected_pairs=_pairs(groups, lambda group: group.reconnected_targets),
-        stalled=stalled[0],
-        stalled_pair=stalled[1:] if stalled[0] else None,
-        longest_restart=max(restarts, default=0.0),
+        unreached_pairs=tuple(islice(unreached, _NAMED)),
         longest=max(losses, key=lambda each: each.seconds, default=None),
         **sums,
     )
-
-
-def _pairs(
-    groups: Iterable[tuple[NodeReport, FlowGroup]], targets: Callable[[FlowGroup], tuple[str, ...]]
-) -> tuple[tuple[str, str], ...]:
-    return tuple((report.node, target) for report, group in groups for target in targets(group))[:_NAMED]
 
 
 def _pair(report: NodeReport, group: FlowGroup, each: Interruption, *, lasting: bool) -> PairInterruption:
