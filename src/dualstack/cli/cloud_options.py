@@ -1,4 +1,4 @@
-"""The options of commands that start a simulated world."""
+"""Options that commands share, whichever cloud they are for, and those of commands that start a simulated world."""
 
 from __future__ import annotations
 
@@ -51,12 +51,50 @@ class StrategyName(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
+def add(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Add options, shown in this order."""
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def _url(context: click.Context, option: click.Parameter, value: str) -> str:
+    if not value.startswith(("https://", "http://")):
+        raise click.BadParameter(f"{value!r} is not a URL that begins with https:// or http://.")
+    return value
+
+
+strategy_option = click.option(
+    "--strategy",
+    type=StrategyName(),
+    default="overlap",
+    show_default=True,
+    help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
+    "chooses by the size of the network and the features of the cloud.",
+)
+endpoint_option = click.option(
+    "--compute-endpoint",
+    metavar="URL",
+    envvar="DUALSTACK_COMPUTE_ENDPOINT",
+    default="https://compute.googleapis.com",
+    show_default=True,
+    callback=_url,
+    help="The Compute Engine API.",
+)
 pauses_option = click.option(
     "--clock-pauses",
     type=click.Path(dir_okay=False, path_type=Path),
     hidden=True,
     help="File with which a simulated world lets the clock stand still while it is busy.",
 )
+
+
+def clock_options(command: Command) -> Command:
+    """Add the options of a clock that agrees with wall time at `--clock-origin` and runs at `--clock-speed`."""
+    return add(
+        command,
+        click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
+        click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
+        pauses_option,
+    )
 
 
 def landscape_option(**others: str) -> Callable[[Command], Command]:
@@ -122,11 +160,7 @@ def simulated_world(*, speed: float) -> Callable[[Command], Command]:
             help="Override the profile in one open question, for example K1=allow. Repeatable.",
         ),
     )
-
-    def add(command: Command) -> Command:
-        return reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-    return add
+    return lambda command: add(command, *options)
 
 
 def kubernetes_option(command: Command) -> Command:

@@ -12,9 +12,9 @@ from dualstack.cli.live.options import (
     no_wait_option,
     output_options,
     plan_option,
+    traffic_options,
     yes_option,
 )
-from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()

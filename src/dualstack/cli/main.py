@@ -81,18 +81,12 @@ def main(name: str = "dualstack") -> None:
         for fault in error.faults:
             tell(f"dualstack: {fault}")
         status = 2
-    except Interrupted as error:
-        tell(f"dualstack: {error}")
-        status = 130
     except Unauthenticated as error:
         tell(f"dualstack: Kubernetes API: {error}; log in again, or get a new kubeconfig")
         status = 1
-    except DualstackError as error:
+    except (DualstackError, OutputLost) as error:
         tell(f"dualstack: {error}")
-        status = 1
-    except OutputLost as error:
-        tell(f"dualstack: {error}")
-        status = 3
+        status = 130 if isinstance(error, Interrupted) else 3 if isinstance(error, OutputLost) else 1
     except RecursionError:
         tell("dualstack: an input is nested too deeply to be read")
         status = 2

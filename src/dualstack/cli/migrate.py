@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import StrategyName
+from dualstack.cli.cloud_options import strategy_option
 from dualstack.cli.live.options import (
     ChangeOptions,
     accept_option,
@@ -16,8 +16,8 @@ from dualstack.cli.live.options import (
     output_options,
     plan_option,
     profile_option,
+    traffic_options,
 )
-from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()
@@ -31,14 +31,7 @@ from dualstack.cli.live.traffic import traffic_options
     help="Where to end: the overlap flag set, the pod range added, aliases beside every route, aliases only, or also "
     "the nodes subnet dual-stack.",
 )
-@click.option(
-    "--strategy",
-    type=StrategyName(),
-    default="overlap",
-    show_default=True,
-    help="`overlap` loses no packet, `compressed` has a short outage, `auto` chooses by the size of the network and "
-    "the features of the cloud.",
-)
+@strategy_option
 @click.option(
     "--accept-outage",
     type=click.FloatRange(min=0.0),

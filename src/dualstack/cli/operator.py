@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.cloud_options import Speed, StrategyName, pauses_option
+from dualstack.cli.cloud_options import clock_options, endpoint_option, strategy_option
 
 
 class ControllerNames(click.ParamType[tuple[str, ...]]):
@@ -38,14 +38,7 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     type=click.Path(path_type=Path),
     help="The garden, which the controller of Shoots needs. Default: the seed.",
 )
-@click.option(
-    "--compute-endpoint",
-    metavar="URL",
-    envvar="DUALSTACK_COMPUTE_ENDPOINT",
-    default="https://compute.googleapis.com",
-    show_default=True,
-    help="The Compute Engine API.",
-)
+@endpoint_option
 @click.option(
     "--controllers",
     type=ControllerNames(),
@@ -75,14 +68,7 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     metavar="LABELS",
     help="Opt in the Shoots with these labels, in the namespaces of `--namespace` if it is given.",
 )
-@click.option(
-    "--strategy",
-    type=StrategyName(),
-    default="overlap",
-    show_default=True,
-    help="How pod routes become alias ranges. `compressed` loses connectivity for a while; `auto` chooses "
-    "`compressed` only where `overlap` exceeds a limit.",
-)
+@strategy_option
 @click.option(
     "--rollout",
     type=click.Choice(["auto", "manual"]),
@@ -97,21 +83,7 @@ class ControllerNames(click.ParamType[tuple[str, ...]]):
     help="Image with this program for the probing pods of the decoy check.",
 )
 @click.option("--events", metavar="FILE", help="Append events to FILE as JSON lines; `-` is standard output.")
-@click.option(
-    "--clock-origin",
-    type=float,
-    envvar="DUALSTACK_CLOCK_ORIGIN",
-    default=0.0,
-    help="Wall time at which a scaled clock agrees with wall time.",
-)
-@click.option(
-    "--clock-speed",
-    type=Speed(),
-    envvar="DUALSTACK_CLOCK_SPEED",
-    default=1.0,
-    help="Seconds of cluster time in one second of wall time.",
-)
-@pauses_option
+@clock_options
 @click.option(
     "--concurrent-syncs",
     type=click.IntRange(min=1),

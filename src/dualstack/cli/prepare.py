@@ -15,9 +15,9 @@ from dualstack.cli.live.options import (
     plan_option,
     profile_option,
     shoot_options,
+    traffic_options,
     yes_option,
 )
-from dualstack.cli.live.traffic import traffic_options
 
 
 @click.command()

@@ -10,11 +10,11 @@ import click
 from click.core import ParameterSource
 
 from dualstack.cli.cloud_options import (
-    StrategyName,
     infrastructure_option,
     kubernetes_option,
     landscape_option,
     simulated_world,
+    strategy_option,
 )
 from dualstack.cli.live.options import output_options, snapshot_option
 
@@ -32,14 +32,7 @@ from dualstack.cli.live.options import output_options, snapshot_option
     type=click.IntRange(min=1),
     help="Number of nodes instead of the pools' minimum; refused if it takes over an hour.",
 )
-@click.option(
-    "--strategy",
-    type=StrategyName(),
-    default="overlap",
-    show_default=True,
-    help="How pod routes become alias ranges: `overlap` loses no packet, `compressed` has a short outage, `auto` "
-    "chooses by the size of the network and the features of the cloud.",
-)
+@strategy_option
 @landscape_option()
 @infrastructure_option()
 @click.option(

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from dualstack.cli.live.options import ChangeOptions, cluster_options, output_options
-from dualstack.cli.live.traffic import traffic_options
+from dualstack.cli.live.options import ChangeOptions, cluster_options, output_options, traffic_options
 
 
 @click.command()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dualstack.cli.live.traffic import TOLERATED
 from dualstack.model.errors import InvalidInput
 from dualstack.traffic.coordinator import Traffic, TrafficSettings
 from dualstack.traffic.summary import KindReport, TrafficReport
 from dualstack.verify.judging import Check
+
+TOLERATED = 1.0
+"""Seconds of an interruption at which a change does not stop: one lost packet of many is no effect of a change."""
 
 
 @dataclass(slots=True)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from dualstack.cli.cloud_options import Speed, pauses_option
+from dualstack.cli.cloud_options import Command, add, clock_options, endpoint_option
 
 if TYPE_CHECKING:
     from dualstack.clock import ScaledClock
     from dualstack.traffic.coordinator import TrafficSettings
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -81,17 +78,6 @@ class ChangeOptions:
         return cls(target, traffic=traffic, **shared)
 
 
-def add(command: Command, *options: Callable[[Command], Command]) -> Command:
-    """Add options, shown in this order."""
-    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
-
-
-def _url(context: click.Context, option: click.Parameter, value: str) -> str:
-    if not value.startswith(("https://", "http://")):
-        raise click.BadParameter(f"{value!r} is not a URL that begins with https:// or http://.")
-    return value
-
-
 def google_options(command: Command) -> Command:
     """Add the options for access to Google Cloud, and for the clock of a simulated one."""
     return add(
@@ -104,18 +90,8 @@ def google_options(command: Command) -> Command:
         click.option(
             "--impersonate-service-account", metavar="EMAIL", default="", help="Send requests as this service account."
         ),
-        click.option(
-            "--compute-endpoint",
-            metavar="URL",
-            envvar="DUALSTACK_COMPUTE_ENDPOINT",
-            default="https://compute.googleapis.com",
-            show_default=True,
-            callback=_url,
-            help="The Compute Engine API.",
-        ),
-        click.option("--clock-origin", type=float, envvar="DUALSTACK_CLOCK_ORIGIN", default=0.0, hidden=True),
-        click.option("--clock-speed", type=Speed(), envvar="DUALSTACK_CLOCK_SPEED", default=1.0, hidden=True),
-        pauses_option,
+        endpoint_option,
+        clock_options,
     )
 
 
@@ -187,6 +163,24 @@ def shoot_options(command: Command) -> Command:
             "--seed-kubeconfig",
             type=file,
             help="Of a Gardener shoot: a kubeconfig of its seed, which shows its machines and Gardener's objects.",
+        ),
+    )
+
+
+def traffic_options(what: str) -> Callable[[Command], Command]:
+    """Add `--traffic` and `--internet`. what: the clause about what happens with the measurement."""
+    return lambda command: add(
+        command,
+        click.option(
+            "--traffic",
+            is_flag=True,
+            help=f"Measure real traffic between the nodes with small pods of --prober-image; {what} (docs/traffic.md).",
+        ),
+        click.option(
+            "--internet",
+            multiple=True,
+            metavar="ADDRESS:PORT",
+            help="With --traffic, also connect to this target on the internet. Repeatable.",
         ),
     )
 

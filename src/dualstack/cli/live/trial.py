@@ -100,7 +100,11 @@ def run_trial(
         finally:
             await compute.close()
 
-    result = asyncio.run(work())
+    _hand_over(asyncio.run(work()), output)
+
+
+def _hand_over(result: Trial, output: Path | None) -> None:
+    """Write or print the document. ResourcesLeft if not everything is removed, Interrupted after a signal."""
     document = encode(result)
     try:
         if output is not None:
