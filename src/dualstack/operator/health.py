@@ -7,7 +7,9 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseServer
 from typing import Protocol
 
 import structlog
@@ -169,10 +171,11 @@ def serve_health(health: Health, port: int) -> Callable[[], None]:
         raise InvalidInput(f"--health-port {port}: {error.strerror}; choose a free port") from error
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="health", daemon=True)
     thread.start()
+    return partial(stop, server, thread)
 
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=1.0)
 
-    return stop
+def stop(server: BaseServer, thread: threading.Thread) -> None:
+    """Stop a server and the thread in which it serves."""
+    server.shutdown()
+    server.server_close()
+    thread.join(timeout=1.0)

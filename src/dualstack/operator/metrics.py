@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,6 +27,7 @@ from dualstack.model.events import (
     StepStarted,
     Waiting,
 )
+from dualstack.operator.health import stop
 from dualstack.operator.leadership import Leadership
 from dualstack.operator.output import EventStream
 from dualstack.operator.queue import Key, reason_of
@@ -75,13 +77,7 @@ class Metrics:
             server, thread = start_http_server(port, registry=self.registry)
         except OSError as error:
             raise InvalidInput(f"--metrics-port {port}: {error.strerror}") from error
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join(timeout=1.0)
-
-        return stop
+        return partial(stop, server, thread)
 
     def watch(self, events: EventStream) -> None:
         """Count the events that the stream loses."""

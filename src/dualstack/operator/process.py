@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -98,12 +98,13 @@ async def _operate(options: OperatorOptions) -> None:
     connections = _connections(options)
     async with AsyncExitStack() as stack:
         health, metrics = Health(), Metrics(options.clock)
-        beat = asyncio.create_task(health.beat())
-        stack.callback(beat.cancel)
-        if options.metrics_port is not None:
-            stack.callback(metrics.serve(options.metrics_port))
-        if options.health_port is not None:
-            stack.callback(serve_health(health, options.health_port))
+        stack.callback(asyncio.create_task(health.beat()).cancel)
+        for port, serve in (
+            (options.metrics_port, metrics.serve),
+            (options.health_port, partial(serve_health, health)),
+        ):
+            if port is not None:
+                stack.callback(serve(port))
         emit, stopping = _listener(options, metrics), asyncio.Event()
         leadership = _leadership(connections[0], options, stack)
         before_change = leadership.confirm if leadership is not None else None
@@ -134,9 +135,10 @@ async def _operate(options: OperatorOptions) -> None:
         nodes = ShootNodes(access, queue.add, opt_in.includes, metrics.forget)
         handlers = Watches(queue.add, options.controllers, opt_in.includes, nodes).handlers()
         kube_of = {kind: garden if kind == SHOOT else seed for kind in handlers}
-        for client, connection in zip(clients, connections, strict=True):
+        servers = {client: each.cluster.server for client, each in zip(clients, connections, strict=True)}
+        for client, server in servers.items():
             kinds = [kind for kind in handlers if kube_of[kind] is client]
-            await _reach(client, connection.cluster.server, kinds)
+            await _reach(client, server, kinds)
             if options.landscape == STANDALONE:
                 await refuse_beside_gardener(client, kinds, options.clock.now())
         health.expect(handlers)
@@ -146,25 +148,28 @@ async def _operate(options: OperatorOptions) -> None:
             work.append(asyncio.shield(await _lead(leadership, stack)))
         stack.push_async_callback(queue.close)
         stack.push_async_callback(nodes.close)
-        announced: list[OperatorReady] = []
-
-        def listed(kind: Kind) -> None:
-            health.listed(kind)
-            if health.synced and not announced:
-                announced.append(OperatorReady(at=options.clock.now(), shoot=""))
-                emit(announced[0])
-
+        listed = _listed(health, lambda: emit(OperatorReady(at=options.clock.now(), shoot="")))
         asked = {kube_of[kind]: kind for kind in handlers}
-        work += [
-            health.ask(client, connection.cluster.server, asked[client])
-            for client, connection in zip(clients, connections, strict=True)
-            if client in asked
-        ]
+        work += [health.ask(client, servers[client], kind) for client, kind in asked.items()]
         work += [
             follow(kube_of[kind], kind, handle, partial(listed, kind), partial(health.failed, kind))
             for kind, handle in handlers.items()
         ]
         await _until_one_ends(work, stopping)
+
+
+def _listed(health: Health, ready: Callable[[], None]) -> Callable[[Kind], None]:
+    """What to call when a kind is listed. ready: called once, when all of them are."""
+    announced = False
+
+    def listed(kind: Kind) -> None:
+        nonlocal announced
+        health.listed(kind)
+        if health.synced and not announced:
+            announced = True
+            ready()
+
+    return listed
 
 
 def _connections(options: OperatorOptions) -> list[SingleConfig]:

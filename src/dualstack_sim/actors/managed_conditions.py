@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from dualstack.model.kinds import Manifest
 from dualstack_sim.actors.pods import condition, is_true
@@ -43,25 +43,18 @@ def not_applied(reason: str, message: str) -> Verdict:
 def assessed(resources: Iterable[Manifest]) -> list[Verdict]:
     """Health and progress of the live objects; the message names the first that is unhealthy or progressing."""
     live = list(resources)
-    return [_health(live), _progress(live)]
+    healthy = Verdict(HEALTHY, True, "ResourcesHealthy", "All resources are healthy.")
+    at_rest = Verdict(PROGRESSING, False, "ResourcesRolledOut", "All resources have been fully rolled out.")
+    return [_first(live, unhealthy, "Unhealthy", healthy), _first(live, progressing, "Progressing", at_rest)]
 
 
-def _health(live: list[Manifest]) -> Verdict:
+def _first(live: list[Manifest], check: Callable[[Manifest], str | None], word: str, fine: Verdict) -> Verdict:
+    """The opposite of `fine` for the first object in which the check finds a reason."""
     for manifest in live:
-        why = unhealthy(manifest)
-        if why:
-            message = f"{_named(manifest)} is unhealthy: {why}"
-            return Verdict(HEALTHY, False, f"{manifest['kind']}Unhealthy", message)
-    return Verdict(HEALTHY, True, "ResourcesHealthy", "All resources are healthy.")
-
-
-def _progress(live: list[Manifest]) -> Verdict:
-    for manifest in live:
-        why = progressing(manifest)
-        if why:
-            message = f"{_named(manifest)} is progressing: {why}"
-            return Verdict(PROGRESSING, True, f"{manifest['kind']}Progressing", message)
-    return Verdict(PROGRESSING, False, "ResourcesRolledOut", "All resources have been fully rolled out.")
+        if why := check(manifest):
+            message = f"{_named(manifest)} is {word.lower()}: {why}"
+            return replace(fine, status=not fine.status, reason=f"{manifest['kind']}{word}", message=message)
+    return fine
 
 
 def _named(manifest: Manifest) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,42 +106,40 @@ def assumptions(
     `most_interfaces`: the largest number of NICs in a network beyond the limits of hybrid subnets; 0 if none was.
     `measured`: when and where a trial has measured a knob, by its name; without, a fact is inferred.
     """
-
-    def evidence(knob: str) -> str:
-        return (measured or {}).get(knob, "inferred")
-
-    documented = "" if "propagation" in (measured or {}) else ", documented is 'eventually consistent'"
+    evidence = defaultdict(lambda: "inferred", measured or {})
+    documented = "" if "propagation" in evidence else ", documented is 'eventually consistent'"
     propagation = (
         f"Every host applies a change at most {lag.longest:g} s after it took effect "
-        f"(docs/reference/compute-engine.md#propagation-figures; {evidence('propagation')}{documented})."
+        f"(docs/reference/compute-engine.md#propagation-figures; {evidence['propagation']}{documented})."
     )
     moves = "move with new ones"
     if knobs.established_flows == "break":
         moves = "break when their path changes, which no figure of this run counts"
     flows = (
         "While hosts apply a change, each packet follows either the old or the new state, and established flows "
-        f"{moves} (docs/reference/cut-over.md#established-flows; {evidence('established-flows')})."
+        f"{moves} (docs/reference/cut-over.md#established-flows; {evidence['established-flows']})."
     )
-    sentences = [propagation, flows]
-    if not overlap_used:
-        return sentences
-    to_instances = evidence("unmatched-to-instances")
-    sentences.append(
+    return [propagation, flows, *(_of_hybrid_subnets(knobs, evidence, most_interfaces) if overlap_used else ())]
+
+
+def _of_hybrid_subnets(knobs: FabricKnobs, evidence: Mapping[str, str], most_interfaces: int) -> Iterator[str]:
+    to_instances = evidence["unmatched-to-instances"]
+    yield (
         "In a hybrid subnet, packets to addresses without a resource follow untagged static routes to instances of "
         "the same region (docs/reference/cut-over.md#r6; documented for hybrid subnets, "
         f"{to_instances}{' for instances' if to_instances == 'inferred' else ''})."
     )
     counts = "counts" if knobs.alias_matched else "does not count"
-    sentences.append(
+    yield (
         f"An alias IP range {counts} as a matched resource of a hybrid subnet "
-        f"(K3, docs/reference/cut-over.md#k3; {evidence('alias-matched')})."
+        f"(K3, docs/reference/cut-over.md#k3; {evidence['alias-matched']})."
     )
     if knobs.subnet_order == "fifo":
-        sentences.append(
+        yield (
             "A host sees the changes of one subnet in order "
-            f"(K4 'fifo', docs/reference/cut-over.md#k4; {evidence('subnet-order')})."
+            f"(K4 'fifo', docs/reference/cut-over.md#k4; {evidence['subnet-order']})."
         )
-    sentences.append(
+    yield (
         "Setting or clearing allowSubnetCidrRoutesOverlap does not affect packets to addresses with a resource "
         "(docs/reference/cut-over.md#s1; inferred)."
     )
@@ -149,8 +148,7 @@ def assumptions(
         outcome = (
             f"about one host in {1 / AFFECTED_HOSTS:.0f} reaches no address in it" if unstable else "no packet is lost"
         )
-        sentences.append(
+        yield (
             f"A network with a hybrid subnet was beyond the advised limits, with up to {most_interfaces} NICs, and "
-            f"{outcome} (docs/reference/cut-over.md#e14; {evidence('beyond-hybrid-limits')})."
+            f"{outcome} (docs/reference/cut-over.md#e14; {evidence['beyond-hybrid-limits']})."
         )
-    return sentences

@@ -9,7 +9,7 @@ written, and with it the address lists of the components (docs/reference/gardene
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from dualstack.clock import Clock
 from dualstack.gardener.clusters import Clusters
@@ -34,6 +34,7 @@ from dualstack.gardener.controllers.shoot.notices import announce_load_balancers
 from dualstack.gardener.controllers.shoot.observation import (
     machine_classes_match,
     machines_below_minimum,
+    networking_of,
     nodes_facts,
 )
 from dualstack.gardener.controllers.shoot.progress import (
@@ -67,7 +68,7 @@ from dualstack.gardener.model.names import (
     TASK_DEPLOY_INFRASTRUCTURE,
     TASKS,
 )
-from dualstack.gardener.model.networks import kubelet_dns, networks
+from dualstack.gardener.model.networks import Networks, kubelet_dns, networks
 from dualstack.gardener.model.shoot import ShootView, technical_id
 from dualstack.gardener.preflight.nodes import REMEDY, never_dual_stack
 from dualstack.gardener.preflight.objects import require_known_shapes
@@ -75,7 +76,7 @@ from dualstack.gardener.render import extensions as render
 from dualstack.gardener.render import kube_apiserver, kube_controller_manager, kube_proxy
 from dualstack.gardener.shoot_access import ShootNotRunning
 from dualstack.kube.apply import apply
-from dualstack.kube.interface import NotFound
+from dualstack.kube.interface import Kube, NotFound
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import DEPLOYMENT, NODE, Manifest
 from dualstack.model.parts import Part
@@ -100,6 +101,7 @@ class Pass:
         self._infrastructure = InfrastructureStatus()
         self._counted = 0.0
         self._progress = StepProgress(clock, record, reporter)
+        self._dns = dns.DnsMigration(self._seed, self._live, clock, reporter, self._progress.tell)
 
     @property
     def task(self) -> str:
@@ -306,21 +308,27 @@ class Pass:
 
     async def _update_api_server(self) -> None:
         await self._begin(API_SERVER)
-        view = self._view()
-        await self._deploy("update-kube-apiserver", kube_apiserver.deployment(view, networks(view)))
+        await self._deploy("update-kube-apiserver", kube_apiserver.deployment)
 
     async def _update_controller_manager(self) -> None:
         await self._begin(CONTROLLER_MANAGER)
-        view = self._view()
-        await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment(view, networks(view)))
+        await self._deploy("update-kube-controller-manager", kube_controller_manager.deployment)
 
-    async def _deploy(self, step: str, wanted: Part) -> None:
-        if await missing_in_cluster(self._seed, [wanted]) is None:
-            await apply(self._seed, DEPLOYMENT, wanted)
+    async def _deploy(self, step: str, deployment: Callable[[ShootView, Networks], Part]) -> None:
+        view = self._view()
+        wanted = deployment(view, networks(view))
+        await self._roll_out(step, self._seed, [wanted], lambda: apply(self._seed, DEPLOYMENT, wanted))
+
+    async def _roll_out(
+        self, step: str, cluster: Kube, objects: Sequence[Part], write: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Write the objects and wait until the cluster has them; it is a step only if the cluster lacks one before."""
+        if await missing_in_cluster(cluster, objects) is None:
+            await write()
             return
         with self._report.step(step):
-            await apply(self._seed, DEPLOYMENT, wanted)
-            await await_in_cluster(self._seed, self._clock, [wanted], tell=self._progress.tell)
+            await write()
+            await await_in_cluster(cluster, self._clock, objects, tell=self._progress.tell)
 
     async def _reconcile_control_plane(self) -> None:
         await self._begin(CONTROL_PLANE)
@@ -363,20 +371,19 @@ class Pass:
             await delete_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id)
             return
         objects = kube_proxy.objects(view, networks(view))
-        if await missing_in_cluster(self._live, objects) is None:
-            await apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
-            return
-        with self._report.step("update-kube-proxy"):
-            await apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects)
-            await await_in_cluster(self._live, self._clock, objects, tell=self._progress.tell)
+        await self._roll_out(
+            "update-kube-proxy",
+            self._live,
+            objects,
+            lambda: apply_managed(self._seed, MANAGED_RESOURCE_KUBE_PROXY, view.technical_id, objects),
+        )
 
     async def _update_coredns(self) -> None:
         await self._begin(COREDNS)
-        migration = dns.DnsMigration(self._seed, self._live, self._clock, self._report, self._progress.tell)
-        if not self._view().returning and await migration.restart(self._view()):
-            await self._change(await migration.readiness(self._view()))
+        if not self._view().returning and await self._dns.restart(self._view()):
+            await self._change(await self._dns.readiness(self._view()))
             await self._record.sync_cluster(self._shoot)
-        await migration.deploy(self._view())
+        await self._dns.deploy(self._view())
 
     async def _reconcile_workers(self) -> None:
         await self._begin(WORKERS)
@@ -420,9 +427,8 @@ class Pass:
         if before.constraint(NODES_MIGRATION) is not None:
             self._report.nodes(nodes)
         await self._change(nodes_constraint_at_end(await nodes_facts(self._seed, before, nodes)))
-        migration = dns.DnsMigration(self._seed, self._live, self._clock, self._report, self._progress.tell)
         if before.constraint(DNS_MIGRATION) is not None:
-            await self._change(await migration.completion(self._view()))
+            await self._change(await self._dns.completion(self._view()))
             if before.dual_stack and self._view().constraint(DNS_MIGRATION) is None:
                 await announce_load_balancers(self._clusters, self._record.events, self._report, before)
         self._report_finished(before, self._view())
@@ -440,12 +446,3 @@ class Pass:
                 self._report.enter("dns")
         elif before.constraint(DNS_MIGRATION) and after.constraint(DNS_MIGRATION) is None:
             self._report.leave()
-
-
-def networking_of(infrastructure: Manifest, view: ShootView) -> Manifest:
-    """`status.networking` of the Shoot: that of the Infrastructure, else built from its legacy `nodesCIDR`."""
-    found = dig(infrastructure, "status", "networking")
-    if not found:
-        nodes = dig(infrastructure, "status", "nodesCIDR") or view.nodes
-        found = {"pods": [view.pods], "services": [view.services], "nodes": [nodes] if nodes else []}
-    return {**found, "egressCIDRs": dig(infrastructure, "status", "egressCIDRs") or []}

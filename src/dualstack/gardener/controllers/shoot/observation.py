@@ -83,3 +83,12 @@ async def machines_below_minimum(seed: Kube, shoot: ShootView) -> bool:
     for deployment in await seed.list(MACHINE_DEPLOYMENT, shoot.technical_id):
         replicas[pool_of(deployment)] += dig(deployment, "spec", "replicas") or 0
     return any(replicas[pool.name] < pool.minimum for pool in shoot.pools)
+
+
+def networking_of(infrastructure: Manifest, view: ShootView) -> Manifest:
+    """`status.networking` of the Shoot: that of the Infrastructure, else built from its legacy `nodesCIDR`."""
+    found = dig(infrastructure, "status", "networking")
+    if not found:
+        nodes = dig(infrastructure, "status", "nodesCIDR") or view.nodes
+        found = {"pods": [view.pods], "services": [view.services], "nodes": [nodes] if nodes else []}
+    return {**found, "egressCIDRs": dig(infrastructure, "status", "egressCIDRs") or []}
