@@ -41,14 +41,16 @@ def test_no_packet_is_lost_where_routes_under_a_range_carry_nothing() -> None:
     assert "add-secondary-range" not in outcome.err
 
 
-def test_the_annotation_requests_it_as_well_and_propagation_is_reported(tmp_path: Path) -> None:
+def test_p26_the_annotation_requests_it_as_well_and_one_free_block_is_enough(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     shoot["metadata"].setdefault("annotations", {})["dualstack.dev/decoys"] = "true"
+    shoot["spec"]["networking"]["pods"] = "100.96.0.0/22"
     path = tmp_path / "shoot.yaml"
     path.write_text(yaml.safe_dump(shoot), encoding="utf-8")
     asked = rehearse(shoot=path)
     assert asked.status == 0, asked.err
     assert "Measured: the last of 3 hosts applied the decoys' alias" in asked.err
+    assert "create-decoys: 100.96.3.0/24" in asked.err
     assert "remove-decoys" in asked.err
 
 

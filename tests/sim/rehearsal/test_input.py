@@ -215,13 +215,6 @@ def test_r3_more_nodes_than_can_be_rehearsed_in_an_hour_are_refused() -> None:
     assert fault.startswith("--nodes 2000: a rehearsal would take longer than 1 h; the largest possible number is ")
 
 
-def test_p26_a_pod_range_without_blocks_for_the_decoys_is_refused_with_the_way_without_them(tmp_path: Path) -> None:
-    path = shoot_with(networking(pods="100.96.0.0/22"), tmp_path)
-    (fault,) = refusal(str(path), "--decoys", "--nodes", "4")
-    assert "needs a free block of the pod range 100.96.0.0/22, which has 4 blocks for 4 nodes" in fault
-    assert "rehearse without it" in fault
-
-
 def test_p36_names_that_become_too_long_for_a_vm_are_refused(tmp_path: Path) -> None:
     def edit(shoot: dict[str, Any]) -> None:
         shoot["status"] = {"technicalID": "shoot--" + "p" * 29}

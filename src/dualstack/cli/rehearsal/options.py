@@ -12,7 +12,6 @@ from dualstack.cli.rehearsal.pace import too_large
 from dualstack.cli.shoot_file import parse_shoot
 from dualstack.clock import ScaledClock
 from dualstack.gardener.model.shoot import ShootView
-from dualstack.model.cidr import blocks
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import STEPS
 from dualstack_sim.chance import Chance
@@ -80,12 +79,6 @@ def checked(options: Options, text: str) -> ShootView:
     nodes = sum(pool.minimum for pool in shoot.pools)
     if reason := too_large(shoot):
         raise InvalidInput(f"--nodes {nodes}: {reason}")
-    if options.decoys and blocks(shoot.pods, shoot.node_cidr_mask_size) <= nodes:
-        raise InvalidInput(
-            f"--decoys: it needs a free block of the pod range {shoot.pods}, which has "
-            f"{blocks(shoot.pods, shoot.node_cidr_mask_size)} blocks for {nodes} nodes; rehearse without it: the "
-            "canary, which is one node, then shows whether aliases work"
-        )
     if options.faults:
         refuse_impossible(load_faults(options.faults), Compute(ScaledClock(), Chance()).methods)
     return shoot
