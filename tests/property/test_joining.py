@@ -91,12 +91,12 @@ def test_p24_the_alias_of_a_node_that_joined_has_time_until_the_slowest_host_kno
     assert OVERLAP.next_transition(late, SETTINGS) == gates.ALIASES
 
 
-async def joins(world: StormWorld, step: str, number: int = 0) -> None:
-    """Replace a VM once `step` was started, and let the reconcile end."""
+async def joins(world: StormWorld, step: str, number: int = 0, *, after: float = 0.0) -> None:
+    """Replace a VM `after` seconds after `step` was started, and let the reconcile end."""
     run = asyncio.ensure_future(world.reconcile())
     while step not in world.steps() and not run.done():
         await world.clock.sleep(1.0)
-    await lose(world, Loss(0.0, number, replaced=True))
+    await lose(world, Loss(after, number, replaced=True))
     await run
 
 
@@ -114,6 +114,19 @@ def test_p24_a_replaced_vm_is_not_taken_for_the_result_of_a_trial(step: str, num
             annotations = world.infrastructure()["metadata"]["annotations"]
             assert "dualstack.dev/overlap-unsupported" not in annotations
             assert set(await world.aliases()) == {each.name for each in world.nodes}
+
+    virtually(main)
+
+
+def test_p09_an_outage_that_a_node_that_joins_may_have_reported_is_measured_as_a_maximum() -> None:
+    """It joins while the range canary, whose route carries nothing, is not 30 s old."""
+
+    async def main() -> None:
+        async with storm_world(nodes=3, fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as world:
+            await joins(world, "barrier-flag", 1, after=70.0)
+            await world.operate(attempts=1)
+            assert [outage.bound for outage in world.measured()] == ["at most", ""]
+            assert measured_differences(world.measured(), world.ledger()) == []
 
     virtually(main)
 

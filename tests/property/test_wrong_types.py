@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from dualstack.gardener.render import managed_resource
+from dualstack.gardener.render import machine_class, managed_resource
 from dualstack.model.kinds import Manifest
 from dualstack.model.parts import UnknownShape, identity, rendered, unchanged
-from tests.support.components import COMPONENTS, stages_of
+from tests.support.components import COMPONENTS, stages_of, view_in
 
 _WRONG: tuple[Any, ...] = (None, 7, "x", [], {}, [7], [None], [{}], {"x": 7})
 
@@ -80,3 +80,19 @@ def test_p05_what_is_no_manifest_in_a_secret_stays_and_is_not_taken_for_the_obje
         managed_resource.edited(resource, [{**secret, "data": []}], [part])
     with pytest.raises(UnknownShape, match=r"Secret a: data\.a is a number where a text is expected"):
         managed_resource.edited(resource, [{**secret, "data": {"a": 7}}], [part])
+
+
+def test_p05_a_machine_deployment_with_a_value_of_the_wrong_type_is_refused_or_edited() -> None:
+    view = view_in("P2")
+    pool = view.pools[0]
+    live = machine_class.machine_deployment(view, pool, pool.parts[0], replicas=2)
+    edit = machine_class.edited_deployment(replicas=3, machine_class="other", recorded="x")
+    refused: set[str] = set()
+    for wrong in _wrong(live):
+        try:
+            result = edit(wrong)
+        except UnknownShape as error:
+            refused.add(str(error).partition(": ")[2])
+        else:
+            assert machine_class.class_of(result) == "other"
+    assert "spec.template.spec is a list where a mapping is expected" in refused
