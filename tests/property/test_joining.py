@@ -136,13 +136,13 @@ def test_p24_a_node_that_joins_where_aliases_carry_nothing_gets_its_route(step: 
     async def main() -> None:
         async with storm_world(nodes=3, fabric_knobs=FabricKnobs(alias_matched=False)) as world:
             await joins(world, step)
-            await world.operate(attempts=1)
+            await world.operate(attempts=2)  # the first may end without a verdict, because a node has joined
             await world.clock.sleep(60.0)
             assert world.dark() == set()
             assert world.longest() <= LONGEST
             assert world.longest_wait() <= limit
             assert await world.routes() == {each.name for each in world.nodes}
-            assert ALIASES_NOT_MATCHED in str(world.errors[0])
+            assert any(ALIASES_NOT_MATCHED in str(error) for error in world.errors)
             assert measured_differences(world.measured(), world.ledger()) == []
 
     virtually(main)
