@@ -73,7 +73,7 @@ class BlackoutWatch:
 
     def __init__(self) -> None:
         self._open: Begin | None = None
-        self._most = 0
+        self._most: int
         self._dark: set[str] = set()
         self._served: set[str] = set()
 
@@ -151,7 +151,7 @@ class ProgressEstimator:
         self._strategy = strategy
         self._settings = settings
         self._step = ""
-        self._end = 0.0
+        self._end: float
 
     def read(self, facts: CutoverFacts, step: str, now: float, shoot: str) -> Progress:
         """The progress of `facts`, reached by `step`. `eta` is that of the cut-over alone, in seconds.
