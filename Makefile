@@ -29,7 +29,7 @@ rehearse-large: $(RUN_STAMP)  ## rehearse the migration of 40 nodes in three zon
 test: $(STAMP)  ## run the quick tests
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not clients and not kube"
 
-test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, and open the report in a browser; needs kubectl, npm, go, chromium and pdftotext
+test-clients: $(STAMP) $(NODE_STAMP) $(GO_CLIENT) $(HELM)  ## run upstream clients, open the report in a browser, and build the image; needs kubectl, npm, go, chromium, pdftotext, buildah, mmdebstrap and root
 	$(BIN)/python -m pytest -q -m "clients and not slow"
 
 test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, restarts
@@ -37,7 +37,7 @@ test-slow: $(STAMP)  ## run the slow tests: large clusters, whole rehearsals, re
 
 test-kube: $(STAMP)  ## run migrations and requests on a real kube-apiserver, which it builds once into the user's cache; needs go, or KUBEBUILDER_ASSETS
 	$(BIN)/python -m tests.kube.programs
-	$(BIN)/python -m pytest -q -m kube tests/kube
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m kube tests/kube
 
 crash: $(STAMP)  ## kill the product at every call of a migration; CRASH="--sample 40 --seed 1" for some, "--whole" from the Shoot to DNS, "--command prepare", "undo", "finish" or "migrate"
 	$(BIN)/python -m tests.crash $(CRASH)

@@ -21,11 +21,11 @@ def programs() -> Path:
 
 
 @pytest.fixture
-def cluster(programs: Path, tmp_path: Path) -> Iterator[Cluster]:
-    """A new API server without objects, with the service range of the example."""
+def cluster(programs: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A new API server without objects, with the service range of the example or of the test's parameter."""
     made = Cluster(programs, tmp_path)
     try:
-        made.start(SERVICES)
+        made.start(getattr(request, "param", SERVICES))
         yield made
     finally:
         made.stop()

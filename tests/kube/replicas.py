@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,8 @@ class Replica:
         file = folder / f"{name}.kubeconfig"
         file.write_text(kubeconfig(address.garden(), token))
         words = with_kubeconfig(operator_arguments(address, STANDALONE, "overlap", "auto", CONTROLLERS), file)
-        self._command = [*words, "--leader-elect", "--lease-namespace=dualstack"]
+        self._port = free_port()
+        self._command = [*words, "--leader-elect", "--lease-namespace=dualstack", f"--health-port={self._port}"]
         self.start()
 
     def start(self) -> None:
@@ -44,6 +48,11 @@ class Replica:
     def stands_by(self) -> bool:
         return 'event="stands by"' in self.log.read_text()
 
+    def unready(self) -> str:
+        """Why `/readyz` is not good; empty if it is."""
+        assert self.process.poll() is None, self.log.read_text()
+        return unready(self._port)
+
     def has_begun(self, step: str) -> bool:
         """Whether it has reported the step."""
         return any(event.get("step") == step for event in self._reported())
@@ -55,6 +64,24 @@ class Replica:
 
     def _reported(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._events.read_text().splitlines() if line.endswith("}")]
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def unready(port: int) -> str:
+    """What `/readyz` answers if it is not good, or why it does not answer; empty if it is good."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            return "" if answer.status == 200 else str(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError as error:
+        return str(error)
 
 
 def with_kubeconfig(arguments: Sequence[str], file: Path) -> list[str]:

@@ -84,13 +84,18 @@ class Account:
 
     def judge(self, landscape: str, apis: Collection[str]) -> None:
         """Fails on a request that was refused, and on a verb of the roles that was neither used nor is rare."""
-        uses, refused = self._audited()
+        uses, _ = self._audited()
         assert uses, "the audit log has no request of this user"
-        # An API server that has just started refuses all requests until it has read its roles.
-        lacking = {use for use in refused if not any(_allows(rule, use) for rule in self.rules)}
-        assert lacking == set(), f"the roles lack verbs: {lacking}"
+        assert (lacking := self.lacking()) == set(), f"the roles lack verbs: {lacking}"
         idle = unused(self.rules, uses) - rare(landscape, apis)
         assert idle == set(), f"the roles have verbs that nothing uses: {idle}"
+
+    def lacking(self) -> set[Use]:
+        """The requests that were refused and that the roles do not allow.
+
+        An API server that has just started refuses all requests until it has read its roles.
+        """
+        return {use for use in self._audited()[1] if not any(_allows(rule, use) for rule in self.rules)}
 
     def agents(self) -> set[str]:
         """The User-Agents of its requests."""

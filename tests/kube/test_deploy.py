@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.kube.cluster import Cluster
+from tests.kube.replicas import free_port, unready
+from tests.kube.upstream import registration
 from tests.sim.live.commands import eventually
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = "deploy/manifests"
+EXTENSIONS = "/apis/operator.gardener.cloud/v1alpha1/extensions"
 ACCOUNT = "system:serviceaccount:dualstack:dualstack-operator"
 
 
-def kubectl(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+def kubectl(cluster: Cluster, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False, timeout=120)
 
 
 def installed(cluster: Cluster) -> None:
@@ -68,14 +69,36 @@ def test_x6_the_commands_of_the_documentation_apply_each_manifest(cluster: Clust
         assert (run.returncode, run.stderr) == (0, ""), command
 
 
+def test_x6_the_registration_is_valid_for_types_of_upstreams_shape(cluster: Cluster) -> None:
+    """Given a garden runtime cluster that is a seed too, so that it has two types Extension, when the commands of
+    docs/install.md#gardener run word for word, then nothing is refused, and provider-gcp's controller is off."""
+    for each in registration():
+        assert kubectl(cluster, "create", "--filename", "-", given=yaml.safe_dump(each)).returncode == 0
+    assert kubectl(cluster, "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s").returncode == 0
+    kind = {"apiVersion": "operator.gardener.cloud/v1alpha1", "kind": "Extension"}
+    values = {"deployment": {"extension": {"values": {"a": 1}}}}
+    status, answer = cluster.request("POST", EXTENSIONS, {**kind, "metadata": {"name": "provider-gcp"}, "spec": values})
+    assert status == 201, answer
+    text = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    commands = re.findall(r"kubectl ((?:apply|patch) [^\n`]*deploy/gardener/\S+)", text)
+    assert len(commands) == 2
+    for command in (*commands, "apply --filename deploy/gardener/controller-registration.yaml"):
+        run = kubectl(cluster, *command.split())
+        assert (run.returncode, run.stderr) == (0, ""), command
+    found = cluster.get(f"{EXTENSIONS}/provider-gcp")
+    assert found is not None
+    assert found["spec"]["deployment"]["extension"]["values"] == {"a": 1, "disableControllers": ["infrastructure"]}
+    wrong = (ROOT / "deploy/gardener/controller-registration.yaml").read_text().replace("seedSelector", "seeds")
+    refused = kubectl(cluster, "apply", "--filename", "-", given=wrong)
+    assert 'unknown field "spec.deployment.seeds"' in refused.stderr
+
+
 @contextmanager
 def operating(cluster: Cluster, folder: Path, *options: str) -> Iterator[Callable[[], str]]:
     """An operator with the user of the manifest's ServiceAccount; yields what `/readyz` answers, "" for good."""
     installed(cluster)
     token = kubectl(cluster, "create", "token", "dualstack-operator", "--namespace", "dualstack").stdout.strip()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = folder / "operator.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -88,19 +111,13 @@ def operating(cluster: Cluster, folder: Path, *options: str) -> Iterator[Callabl
             stderr=stream,
         )
 
-    def unready() -> str:
+    def reason() -> str:
         assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
-                return "" if answer.status == 200 else str(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.read().decode()
-        except OSError as error:
-            return str(error)
+        return unready(port)
 
     try:
-        eventually(lambda: not unready(), 120.0)
-        yield unready
+        eventually(lambda: not reason(), 120.0)
+        yield reason
     finally:
         process.terminate()
         process.wait(30)
@@ -109,10 +126,10 @@ def operating(cluster: Cluster, folder: Path, *options: str) -> Iterator[Callabl
 def test_x6_the_operator_becomes_ready_with_the_role_of_the_manifest_alone(cluster: Cluster, tmp_path: Path) -> None:
     """Given the user of the manifest's ServiceAccount, when the operator starts, then it is ready: it holds its Lease,
     and lists every kind and every trace of Gardener. It may not read what its role does not name."""
+    lease = ("get", "lease", "dualstack-operator", "--namespace", "dualstack")
     with operating(cluster, tmp_path, "--leader-elect"):
-        pass
-    holder = kubectl(cluster, "get", "lease", "dualstack-operator", "--namespace", "dualstack")
-    assert holder.returncode == 0, holder.stderr
+        # It is ready, as one that stands by, as soon as it has read that there is no Lease.
+        eventually(lambda: kubectl(cluster, *lease).returncode == 0, 120.0)
     for verb, resource in (("list", "secrets"), ("delete", "shoots"), ("create", "clusterroles"), ("patch", "nodes")):
         assert kubectl(cluster, "auth", "can-i", verb, resource, "--as", ACCOUNT, "--all-namespaces").returncode == 1
 
@@ -120,11 +137,11 @@ def test_x6_the_operator_becomes_ready_with_the_role_of_the_manifest_alone(clust
 def test_p12_a_kube_apiserver_that_hangs_makes_the_operator_not_ready(cluster: Cluster, tmp_path: Path) -> None:
     """Given a ready operator without a Lease, when kube-apiserver is stopped, so that all watches stay open, then the
     operator is not ready within a minute and names the server; once it continues, the operator is ready again."""
-    with operating(cluster, tmp_path) as unready:
+    with operating(cluster, tmp_path) as reason:
         cluster.api.send(signal.SIGSTOP)
         try:
-            reason = eventually(unready, 60.0)
+            given = eventually(reason, 60.0)
         finally:
             cluster.api.send(signal.SIGCONT)
-        assert reason == f"{cluster.url} has not answered within 10 s"
-        eventually(lambda: not unready(), 120.0)
+        assert given == f"{cluster.url} has not answered within 10 s"
+        eventually(lambda: not reason(), 120.0)

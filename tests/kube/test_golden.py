@@ -23,13 +23,14 @@ from dualstack.model.user_agent import USER_AGENT
 from dualstack.operator.rights import GARDEN, HOME, SEED, SHOOT
 from dualstack_sim.world.kubeconfig import kubeconfig
 from tests.kube.cluster import Cluster
-from tests.kube.conftest import SERVICES
 from tests.kube.ranges import RangeFollower
 from tests.kube.rehearsals import EXAMPLE, NAMESPACE, SPEED, failures
 from tests.kube.replicas import with_kubeconfig
 from tests.kube.roles import OPERATOR, SHOOT_USER, Account
 
-pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(3600)]
+
+LARGE, OF_LARGE = EXAMPLE.with_name("shoot-large.yaml"), "shoot--shop--orders"
 
 Install = Callable[[str], Path]
 """Installs the roles, once the world is built, for a server at this URL; returns the operator's kubeconfig."""
@@ -44,19 +45,21 @@ def migrate(
     Fails unless every check passes and the API server was restarted with both service ranges.
     """
 
-    def migrated(install: Install, *options: str) -> None:
+    def migrated(install: Install, *options: str, example: Path = EXAMPLE, namespace: str = NAMESPACE) -> None:
+        services = cluster.ranges[0]
+
         def arguments(address: WorldAddress, *given: Any) -> list[str]:
             file = install(find_connection(address.seed_kubeconfig).cluster.server)
             return with_kubeconfig(operator_arguments(address, *given), file)
 
         monkeypatch.setattr(rehearsal, "operator_arguments", arguments)
         server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
-        words = [str(EXAMPLE), "--output=json", f"--speed={SPEED}", *server, *options]
-        with RangeFollower(cluster, NAMESPACE), pytest.raises(SystemExit):
+        words = [str(example), "--output=json", f"--speed={SPEED}", *server, *options]
+        with RangeFollower(cluster, namespace), pytest.raises(SystemExit):
             rehearse.main(words, standalone_mode=False)
         result: dict[str, Any] = json.loads(capfd.readouterr().out)
         assert (result["result"], result["reason"]) == ("succeeded", None), failures(result)
-        assert cluster.ranges[0] == SERVICES
+        assert cluster.ranges[0] == services
         assert len(cluster.ranges) == 2
         service = cluster.get("/api/v1/namespaces/kube-system/services/kube-dns")
         assert service is not None
@@ -100,11 +103,29 @@ def test_x6_x7_the_example_migrates_without_gardener_with_the_roles_of_the_manif
     assert accounts[0].agents() == {USER_AGENT}
 
 
-def with_access(cluster: Cluster, folder: Path, url: str, seed: Account, shoot: Account) -> Path:
+@pytest.mark.parametrize("cluster", ["10.96.0.0/16"], indirect=True)
+def test_x6_40_nodes_of_two_pools_in_three_zones_migrate_without_gardener(
+    cluster: Cluster, migrate: Callable[..., None], tmp_path: Path
+) -> None:
+    """Given the large example, whose CNI is cilium, when all five controllers migrate it with the roles of the
+    manifest alone, then every check passes and nothing is refused."""
+    accounts: list[Account] = []
+
+    def install(url: str) -> Path:
+        accounts.append(Account.install(cluster, "standalone", OPERATOR))
+        return with_access(cluster, tmp_path, url, accounts[0], accounts[0], namespace=OF_LARGE)
+
+    migrate(install, example=LARGE, namespace=OF_LARGE)
+    assert accounts[0].lacking() == set()
+
+
+def with_access(
+    cluster: Cluster, folder: Path, url: str, seed: Account, shoot: Account, namespace: str = NAMESPACE
+) -> Path:
     """Create the Secret with access to the shoot; returns the operator's kubeconfig."""
     content = base64.b64encode(kubeconfig(url, shoot.token()).encode()).decode()
     secret = {"metadata": {"name": SHOOT_ACCESS}, "data": {"kubeconfig": content}}
-    status, answer = cluster.request("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", secret)
+    status, answer = cluster.request("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
     assert status == 201, answer
     file = folder / "operator.kubeconfig"
     file.write_text(kubeconfig(url, seed.token()))

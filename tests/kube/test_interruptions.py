@@ -9,9 +9,12 @@ import asyncio
 import base64
 import json
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +38,21 @@ from tests.sim.rehearsal.command import rehearse as rehearse_simulated
 from tests.sim.rehearsal.command import served
 from tests.sim.world.client import Client
 
-pytestmark = [pytest.mark.kube, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(3600)]
 
 SHOOT = "/apis/core.gardener.cloud/v1beta1/namespaces/garden-foo/shoots/bar"
 ONCE = ("deployments", "machineclasses", "machinedeployments", "operatingsystemconfigs")
 """What a migration changes once, each object."""
 
+LONG, SETTLED = 45.0, 20.0
+"""Wall seconds of a pause, and after which nothing can be on its way: a request may take 30 s, and changes are sent for
+7 s after the last renewal of the Lease, which lasts 12 s (docs/operator.md#leader-election)."""
+
 
 @pytest.fixture(scope="module")
 def undisturbed() -> dict[str, Any]:
     """The same migration on the simulated API, without an interruption."""
-    return rehearse_simulated().result
+    return rehearse_simulated(within=900.0).result
 
 
 def test_x6_kills_and_pauses_of_operator_api_server_and_etcd_lose_no_packet(
@@ -76,6 +83,94 @@ def test_x5_x6_a_stopped_leader_and_new_tokens_of_the_shoot_repeat_no_step(
 ) -> None:
     """Given two operators, when the leader is stopped in the middle of a cut-over and continued later, and the token
     in the Secret of the shoot is replaced twice, then each step is done once, and the cluster ends as without."""
+    with migrating(cluster, tmp_path, "one", "two") as run:
+        leader, other = run.replicas
+        until(lambda: leader.has_begun("add-secondary-range"), run.replicas)
+        second = run.access.renew()
+        until(lambda: leader.has_begun("add-aliases"), run.replicas)
+        leader.process.send_signal(signal.SIGSTOP)
+        until(other.leads, [other])
+        leader.process.send_signal(signal.SIGCONT)
+        assert leader.process.wait(60) == 1
+        assert "has taken Lease dualstack/dualstack-operator" in leader.log.read_text()
+        leader.start()
+        until(lambda: other.has_begun("await-roll-out"), run.replicas)
+        third = run.access.renew()
+        run.judge(undisturbed)
+
+    writes = successful_writes(cluster, run.account)
+    by = [write["user"]["extra"][CREDENTIAL][0] for write in writes if write["objectRef"]["resource"] != "leases"]
+    take_over = by.index(other.credential)
+    assert set(by[:take_over]) == {leader.credential}
+    assert set(by[take_over:]) == {other.credential}
+    tokens = (run.first_token, second, third)
+    assert used(cluster, run.account) >= {f"JTI={claims(token)['jti']}" for token in tokens}
+
+
+def test_p12_x6_an_api_server_that_hangs_longer_than_every_time_limit_repeats_no_step(
+    cluster: Cluster, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    """Given an operator, when first kube-apiserver and later etcd are stopped for longer than a request may take and
+    the Lease lasts, then it changes nothing meanwhile and says so, and the same process goes on afterwards: each step
+    is done once, and no packet is lost."""
+    with migrating(cluster, tmp_path, "one") as run:
+        (operator,) = run.replicas
+        for step, program in (("add-aliases", cluster.api), ("delete-routes", cluster.etcd)):
+            until(partial(operator.has_begun, step), run.replicas)
+            with cluster.turn:
+                program.send(signal.SIGSTOP)
+                stopped = time.monotonic()
+                try:
+                    reason = eventually(operator.unready, LONG)
+                    time.sleep(max(0.0, stopped + SETTLED - time.monotonic()))
+                    before = run.changed()
+                    time.sleep(max(0.0, stopped + LONG - time.monotonic()))
+                    assert run.changed() == before
+                    later = operator.unready()
+                finally:
+                    program.send(signal.SIGCONT)
+            assert "Lease dualstack/dualstack-operator: " in reason
+            assert "Lease dualstack/dualstack-operator: " in later
+            until(lambda: not operator.unready(), run.replicas)
+        run.judge(undisturbed)
+        log = operator.log.read_text()
+        assert log.count("the Lease can be renewed again") >= 2
+        assert "cannot renew the Lease; nothing is changed meanwhile" in log
+        assert "the Kubernetes API does not answer" in log
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A migration without Gardener on a real API server. The leader is the first of the operators."""
+
+    cluster: Cluster
+    address: WorldAddress
+    client: Client
+    account: Account
+    access: ShootToken
+    first_token: str
+    replicas: list[Replica]
+
+    def changed(self) -> dict[str, int]:
+        """How often the operators have called each method of Compute that changes something."""
+        return changing(self.client.control("/compute/statistics?caller=dualstack/")["byMethod"])
+
+    def judge(self, undisturbed: dict[str, Any]) -> None:
+        """Wait for the end: it is that of an undisturbed run, no packet was lost, and each step was done once."""
+        until(lambda: is_migrated(self.cluster), self.replicas)
+        assert self.client.traffic()["blackoutSeconds"]["max"] == 0.0
+        assert self.changed() == changing(undisturbed["compute"]["byMethod"])
+        expected = {change["what"]: change["after"] for change in undisturbed["changes"]}
+        assert asyncio.run(state(self.address)).items() >= expected.items()
+        writes = filter(is_single, successful_writes(self.cluster, self.account))
+        once = Counter(write["objectRef"]["resource"] + write["objectRef"]["name"] for write in writes)
+        assert once
+        assert set(once.values()) == {1}
+
+
+@contextmanager
+def migrating(cluster: Cluster, folder: Path, *names: str) -> Iterator[Run]:
+    """Operators of these names, with a migration just requested."""
     server = [f"--kubernetes={cluster.url}", f"--kubernetes-kubeconfig={cluster.kubeconfig}"]
     with ExitStack() as stack:
         facts = stack.enter_context(served(str(EXAMPLE), f"--speed={SPEED}", *server))
@@ -84,44 +179,17 @@ def test_x5_x6_a_stopped_leader_and_new_tokens_of_the_shoot_repeat_no_step(
         account = Account.install(cluster, "standalone", OPERATOR)
         access = ShootToken(account, address)
         first = access.renew()
-        both = [Replica(address, tmp_path, name, account.token()) for name in ("one", "two")]
-        for each in both:
+        replicas = [Replica(address, folder, name, account.token()) for name in names]
+        for each in replicas:
             stack.callback(each.end)
-        until(lambda: sorted((each.leads(), each.stands_by()) for each in both) == [(False, True), (True, False)], both)
-        leader, other = sorted(both, key=lambda each: not each.leads())
+        until(lambda: sum(each.leads() for each in replicas) == 1, replicas)
+        until(lambda: all(each.leads() or each.stands_by() for each in replicas), replicas)
         client.control("/trigger", "POST")
         edit = {"spec": {"networking": {"ipFamilies": ["IPv4", "IPv6"]}}}
         status, answer = cluster.request("PATCH", SHOOT, edit, Content_Type="application/merge-patch+json")
         assert status == 200, answer
-
-        until(lambda: leader.has_begun("add-secondary-range"), both)
-        second = access.renew()
-        until(lambda: leader.has_begun("add-aliases"), both)
-        leader.process.send_signal(signal.SIGSTOP)
-        until(other.leads, [other])
-        leader.process.send_signal(signal.SIGCONT)
-        assert leader.process.wait(60) == 1
-        assert "has taken Lease dualstack/dualstack-operator" in leader.log.read_text()
-        leader.start()
-        until(lambda: other.has_begun("await-roll-out"), both)
-        third = access.renew()
-        until(lambda: is_migrated(cluster), both)
-
-        assert client.traffic()["blackoutSeconds"]["max"] == 0.0
-        made = client.control("/compute/statistics?caller=dualstack/")["byMethod"]
-        assert changing(made) == changing(undisturbed["compute"]["byMethod"])
-        expected = {change["what"]: change["after"] for change in undisturbed["changes"]}
-        assert asyncio.run(state(address)).items() >= expected.items()
-
-    writes = list(successful_writes(cluster, account))
-    once = Counter(write["objectRef"]["resource"] + write["objectRef"]["name"] for write in writes if is_single(write))
-    assert once
-    assert set(once.values()) == {1}
-    by = [write["user"]["extra"][CREDENTIAL][0] for write in writes if write["objectRef"]["resource"] != "leases"]
-    take_over = by.index(other.credential)
-    assert set(by[:take_over]) == {leader.credential}
-    assert set(by[take_over:]) == {other.credential}
-    assert used(cluster, account) >= {f"JTI={claims(token)['jti']}" for token in (first, second, third)}
+        replicas.sort(key=lambda each: not each.leads())
+        yield Run(cluster, address, client, account, access, first, replicas)
 
 
 class ShootToken:

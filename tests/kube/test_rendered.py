@@ -12,8 +12,9 @@ import pytest
 
 from dualstack.clock import ScaledClock
 from dualstack.cni import custom_kinds, network_types
+from dualstack.gardener.controllers.infrastructure.record import other_controller
 from dualstack.gardener.model.infrastructure import InfrastructureStatus, NetworkStatus, StatusVPC, Subnet
-from dualstack.gardener.model.kinds import CUSTOM_KINDS
+from dualstack.gardener.model.kinds import CUSTOM_KINDS, INFRASTRUCTURE
 from dualstack.gardener.model.networks import networks
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.gardener.render import (
@@ -168,6 +169,32 @@ async def test_x3_every_change_and_record_passes_strict_validation(dual_stack: C
     assert kinds_sent >= {"leases", "events", "selfsubjectaccessreviews", "deployments", "workers", "networks"}
     patched = {path.split("/")[-2] for method, path in sent if method == "PATCH"}
     assert patched >= {"leases", "events", "deployments", "networks", "secrets"}
+
+
+async def test_p23_the_api_server_records_which_controller_writes_the_last_operation(dual_stack: Cluster) -> None:
+    """Given an Infrastructure whose last operation our controller wrote, when provider-gcp writes it, then it is seen
+    as another controller until ours writes it again."""
+    wanted = extensions.infrastructure(golden.view_in("P0"))
+    wanted["metadata"]["namespace"] = "two"
+    path = f"{INFRASTRUCTURE.collection('two')}/{wanted['metadata']['name']}/status"
+
+    async def written(kube: LightkubeKube) -> str | None:
+        found = await kube.get(INFRASTRUCTURE, wanted["metadata"]["name"], "two")
+        assert found is not None
+        return other_controller(found)
+
+    async with strict(dual_stack) as (kube, _):
+        await kube.create(kinds.NAMESPACE, {"metadata": {"name": "two"}})
+        await kube.create(INFRASTRUCTURE, wanted)
+        for minute, manager in enumerate(("", "gardener-extension-provider-gcp", "")):
+            status = {"status": {"lastOperation": {"lastUpdateTime": f"2026-11-29T10:0{minute}:00Z"}}}
+            if manager:
+                given = f"{path}?fieldManager={manager}"
+                answer = dual_stack.request("PATCH", given, status, Content_Type="application/merge-patch+json")
+                assert answer[0] == 200, answer
+            else:
+                await kube.patch(INFRASTRUCTURE, wanted["metadata"]["name"], status, "two", subresource="status")
+            assert await written(kube) == (manager or None)
 
 
 async def changed(kube: LightkubeKube, before: list[Manifest], after: list[Manifest]) -> None:

@@ -180,10 +180,66 @@ _TYPES: dict[Kind, Schema] = {
     ),
 }
 
+_CHART = fields(
+    ociRepository=fields(
+        **dict.fromkeys(("digest", "ref", "repository", "tag"), TEXT),
+        caBundleSecretRef=fields(name=TEXT),
+        pullSecretRef=fields(name=TEXT),
+    )
+)
+_SEEDS = fields(matchExpressions=several(ANYTHING), matchLabels=TEXTS)
+_RESOURCES = several(
+    fields(
+        "kind type",
+        autoEnable=several(TEXT),
+        clusterCompatibility=several(TEXT),
+        kind=TEXT,
+        lifecycle=fields(**dict.fromkeys(("delete", "migrate", "reconcile"), TEXT)),
+        primary=FLAG,
+        reconcileTimeout=TEXT,
+        type=TEXT,
+        workerlessSupported=FLAG,
+    )
+)
+_DEPLOYMENT = {"injectGardenKubeconfig": FLAG, "policy": TEXT, "seedSelector": _SEEDS, "values": ANYTHING}
+
+_REGISTRATION: dict[Kind, Schema] = {
+    Kind("operator.gardener.cloud", "v1alpha1", "Extension", "extensions", namespaced=False): fields(
+        spec=fields(
+            resources=_RESOURCES,
+            deployment=fields(
+                admission=ANYTHING, extension=fields(helm=_CHART, runtimeClusterValues=ANYTHING, **_DEPLOYMENT)
+            ),
+        )
+    ),
+    Kind("core.gardener.cloud", "v1", "ControllerDeployment", "controllerdeployments", namespaced=False): fields(
+        helm=fields(rawChart=TEXT, values=ANYTHING, **_CHART["properties"]),
+        injectGardenKubeconfig=FLAG,
+        resources=several(ANYTHING),
+    ),
+    Kind(
+        "core.gardener.cloud", "v1beta1", "ControllerRegistration", "controllerregistrations", namespaced=False
+    ): fields(
+        spec=fields(
+            resources=_RESOURCES,
+            deployment=fields(deploymentRefs=several(fields("name", name=TEXT)), policy=TEXT, seedSelector=_SEEDS),
+        )
+    ),
+    Kind("extensions.gardener.cloud", "v1alpha1", "Extension", "extensions", namespaced=True): fields(
+        "spec", spec=fields("type", **_EXTENSION)
+    ),
+}
+"""With which an extension is registered; and the type of a seed that has the same name."""
+
 
 def definitions() -> list[Manifest]:
     """The definition of each type of which the product renders an object."""
     return [_definition(kind, schema) for kind, schema in _TYPES.items()]
+
+
+def registration() -> list[Manifest]:
+    """The definitions of the types in deploy/gardener. Those of core.gardener.cloud are of an aggregated API server."""
+    return [_definition(kind, schema) for kind, schema in _REGISTRATION.items()]
 
 
 def _definition(kind: Kind, schema: Schema) -> Manifest:

@@ -376,8 +376,13 @@ def _token(number: int, start: int) -> str:
 
 
 def _read_token(token: str) -> tuple[int, int]:
+    text = b""
     try:
-        document = decoded(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        document = decoded(text)
         return int(document["list"]), max(0, int(document["start"]))
     except (binascii.Error, msgspec.DecodeError, KeyError, TypeError, ValueError, UnicodeError):
-        raise bad_request("continue key is not valid: illegal base64 data or encoding") from None
+        illegal = (
+            f"invalid character '{chr(text[0])}' looking for beginning of value" if text else "illegal base64 data"
+        )
+        raise bad_request(f"invalid continue token: continue key is not valid: {illegal}") from None

@@ -67,8 +67,11 @@ class Structure:
         complete: Tree = _defaulted(self._schema, tree)
         return complete
 
-    def causes(self, tree: Tree, old: Tree | None) -> list[Cause]:
-        """What is wrong with the object. What an update leaves as it is in `old` may stay wrong."""
+    def causes(self, tree: Tree, old: Tree | None, part: str = "") -> list[Cause]:
+        """What is wrong with the object. What an update leaves as it is in `old` may stay wrong.
+
+        part: the field that the request may change, from which the words of a cause count their path.
+        """
         if self.is_open:
             return []
         rest = {name: value for name, value in tree.items() if name != "metadata"}
@@ -78,7 +81,7 @@ class Structure:
             if old is None or _at(old, error.absolute_path) != error.instance
         ]
         errors.sort(key=lambda error: [str(step) for step in error.absolute_path])
-        found = [cause for error in errors for cause in _causes(error)]
+        found = [cause for error in errors for cause in _causes(error, part)]
         return found + list(_duplicates(self._schema, rest, ""))
 
     @cached_property
@@ -170,16 +173,17 @@ def _at(tree: Any, steps: Any) -> Any:
     return tree
 
 
-def _causes(error: Any) -> Iterator[Cause]:
+def _causes(error: Any, part: str) -> Iterator[Cause]:
     """The API server's words for one error of jsonschema."""
     path, value, bound = _path(error.absolute_path), error.instance, error.validator_value
+    inner = path.removeprefix(f"{part}.") if part else path
     shown = encoded(value).decode()
     if error.validator == "required":
         name = re.search(r"'(.*)' is a required property", error.message)
         yield required_value(".".join(filter(None, (path, name[1] if name else ""))))
     elif error.validator == "type":
         found, wanted = _type_word(value), bound if isinstance(bound, str) else bound[0]
-        detail = f'{path} in body must be of type {wanted}: "{found}"'
+        detail = f'{inner} in body must be of type {wanted}: "{found}"'
         yield Cause("FieldValueTypeInvalid", f'Invalid value: "{found}": {detail}', path)
     elif error.validator == "enum":
         yield unsupported_value(path, shown, [str(each) for each in bound])
@@ -189,7 +193,7 @@ def _causes(error: Any) -> Iterator[Cause]:
         yield Cause("FieldValueTooMany", f"Too many: {len(value)}: must have at most {bound} items", path)
     else:
         counted = error.validator in ("minItems", "minProperties")
-        yield invalid_value(path, str(len(value)) if counted else shown, f"{path} in body {_rule(error, bound)}")
+        yield invalid_value(path, str(len(value)) if counted else shown, f"{inner} in body {_rule(error, bound)}")
 
 
 def _rule(error: Any, bound: Any) -> str:

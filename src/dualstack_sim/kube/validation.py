@@ -359,7 +359,7 @@ _CHECKS: dict[tuple[str, str], Check] = {
 }
 
 
-def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
+def validate(resource: ResourceType, new: Tree, old: Tree | None, subresource: str = "") -> None:
     """422 with all causes in `new`; `old` is the stored object on update, None on create.
 
     Raises TypeError, AttributeError, KeyError or ValueError if a field of `new` has the wrong type. Upstream decodes
@@ -372,6 +372,6 @@ def validate(resource: ResourceType, new: Tree, old: Tree | None) -> None:
     if check := _CHECKS.get(resource.key):
         causes += check(new, old)
     if structure := resource.structures.get(resource.versions[0]):
-        causes += structure.causes(new, old)
+        causes += structure.causes(new, old, subresource)
     if causes:
         raise invalid(resource.group, resource.kind, name, causes)

@@ -185,7 +185,7 @@ class Writer:
         check_finalizers(resource, old.manifest, new)
         if new == old.manifest:
             return old
-        self._decoding(target, lambda: validate(resource, new, old.manifest))
+        self._decoding(target, lambda: validate(resource, new, old.manifest, target.subresource or ""))
         if options.dry_run:
             return StoredObject(new, old.version)
         if self._deletion.is_released(new):

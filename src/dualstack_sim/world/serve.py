@@ -50,7 +50,7 @@ from dualstack_sim.world.trial_vms import TrialVms
 _SETTLE_SECONDS = 1800.0
 """Simulated seconds within which the cluster must come to rest."""
 
-_SETTLE_WALL_SECONDS, _NODE_WALL_SECONDS = 50.0, 1.0
+_SETTLE_WALL_SECONDS, _NODE_WALL_SECONDS = 110.0, 5.0
 """Wall seconds that it gets at least: for any cluster, and for each node."""
 
 _BUILD_SPEED = 300.0

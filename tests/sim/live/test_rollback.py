@@ -10,6 +10,7 @@ from tests.sim.world.client import Client
 
 SPEED = "300"
 IMAGE = ("--prober-image", "dualstack:rehearsed")
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 SUBNET = "regions/europe-west1/subnetworks/bar-nodes"
 
 
@@ -83,4 +84,9 @@ def test_an_unknown_canary_and_a_stage_that_was_not_reached_are_refused_before_a
             outcome = run(facts, way)  # without --yes: there is nothing to ask
             assert (outcome.status, outcome.err) == (0, "Nothing to do: the cluster has routes only.\n")
             assert f"  {way}: routes; 0 of 4 nodes have their alias, 4 routes\n" in outcome.out
+        lease = {"holderIdentity": "other", "renewTime": "2999-01-01T00:00:00.000000Z", "leaseDurationSeconds": 60}
+        Client(facts).kube(LEASES, "POST", {"metadata": {"name": "dualstack-cut-over"}, "spec": lease})
+        outcome = command(facts, "rollback")
+        assert "is held by other, renewed 2999-01-01" in outcome.err
+        assert outcome.status == 0, outcome.err
         assert mutations(facts) == 0

@@ -117,7 +117,8 @@ async def test_a_server_with_nodes_is_refused_before_anything_is_written(other: 
 
 
 class Echo:
-    """A server that answers with what it got, or with `lines`."""
+    """A server that answers with `lines`, and compresses them for a client that takes that, as an API server does with
+    large answers."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
@@ -130,7 +131,9 @@ class Echo:
         self.headers.append(dict(request.headers))
         self.bodies.append(await request.read())
         headers = CIMultiDict([("Warning", '299 - "one"'), ("Warning", '299 - "two"')])
-        return web.Response(body=b"".join(self.lines) or b"{}", headers=headers, content_type="application/json")
+        made = web.Response(body=b"".join(self.lines) or b"{}", headers=headers, content_type="application/json")
+        made.enable_compression()
+        return made
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from dualstack.cli.live.measured import traffic_checks
 from dualstack.cli.live.result import ClusterName
 from dualstack.cli.live.verify import EXIT_STATUS, Result, Verification, worst
+from dualstack.traffic.summary import TrafficReport, summarize
 from dualstack.verify.judging import Check
 
 SCHEMA = Path(__file__).parents[3] / "docs/schemas/verify-v1.json"
@@ -87,3 +89,15 @@ def test_junit_counts_every_outcome() -> None:
     }
     (failure,) = suite.findall("testcase/failure")
     assert failure.get("message") == "node <1> is not Ready"
+
+
+def test_traffic_that_could_not_be_measured_is_not_called_good() -> None:
+    nothing = summarize([], since=0.0)
+    reports: dict[str, TrafficReport] = {
+        "not-applicable": msgspec.structs.replace(nothing, nodes=1),
+        "unknown": msgspec.structs.replace(nothing, nodes=1, silent=("n2",)),
+        "passed": msgspec.structs.replace(nothing, nodes=2),
+    }
+    for status, report in reports.items():
+        (check,) = traffic_checks(report)
+        assert (check.id, check.status) == ("traffic.nodes", status)

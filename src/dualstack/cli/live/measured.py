@@ -44,6 +44,8 @@ def settings_of(image: str, internet: tuple[str, ...]) -> TrafficSettings:
 def traffic_checks(report: TrafficReport) -> tuple[Check, ...]:
     """One check for each kind of flow, and one for the nodes that were not measured."""
     unknown = (*report.silent, *report.unmeasured)
+    if report.nodes < 2 and not unknown and not report.kinds:
+        return (Check("traffic.nodes", "not-applicable", "with one node there is no other to exchange packets with"),)
     evidence = f"{report.nodes} nodes were measured{', a sample of their pairs' if report.sampled else ''}"
     if unknown:
         evidence += f"; nothing is known about {len(unknown)} nodes, among them {unknown[0]}"

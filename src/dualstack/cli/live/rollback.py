@@ -15,6 +15,7 @@ from dualstack.cli.live.prepare import announce, begin, refuse_late
 from dualstack.cutover.actuator import Redirection
 from dualstack.live.record import PROVEN
 from dualstack.live.state import standing
+from dualstack.live.work_report import working
 from dualstack.model.errors import GateFailed, InvalidInput
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.forecast import forecast
@@ -44,7 +45,7 @@ async def _rollback(options: ChangeOptions, to: Stage, *, undo: bool) -> None:
         _refuse_stage(to, facts)
         name = "prepare --undo" if undo else "rollback"
         stopped = not await controller_of(cluster).running()
-        remembered = facts.saved_routes or await change.record.notes()
+        remembered = facts.saved_routes or await change.record.notes() or (await working(cluster.kube)).holder
         if not remembered and not forecast(way_back(to), facts, change.settings).steps:
             change.progress.say(f"Nothing to do: the cluster has {to.words}.")
             await print_outcome(change, name, options.output, stopped=stopped)

@@ -19,8 +19,8 @@ from dualstack.clock import Pauses
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.events import AnyEvent, decode
 
-_START_SECONDS, _NODE_SECONDS = 60.0, 1.0
-"""Wall seconds in which a world must come to rest: for any, and for each node."""
+_START_SECONDS, _NODE_SECONDS = 120.0, 5.0
+"""Wall seconds in which a world must come to rest, also on a real API server: for any, and for each node."""
 _STOP_SECONDS = 10.0
 _EXIT_SECONDS = 1.0
 

@@ -64,7 +64,8 @@ class TimeProxy:
         await self._client.aclose()
 
     async def _pass_on(self, http: web.Request) -> web.StreamResponse:
-        headers = [(name, value) for name, value in http.headers.items() if name.lower() not in (*_HOP_BY_HOP, "host")]
+        own = (*_HOP_BY_HOP, "accept-encoding", "host")
+        headers = [(name, value) for name, value in http.headers.items() if name.lower() not in own]
         headers = [(name, _readable(value) if name.lower() == "accept" else value) for name, value in headers]
         headers.append(("Accept-Encoding", "identity"))
         body = without_stamps(await http.read())
