@@ -98,13 +98,7 @@ async def _operate(options: OperatorOptions) -> None:
     connections = _connections(options)
     async with AsyncExitStack() as stack:
         health, metrics = Health(), Metrics(options.clock)
-        stack.callback(asyncio.create_task(health.beat()).cancel)
-        for port, serve in (
-            (options.metrics_port, metrics.serve),
-            (options.health_port, partial(serve_health, health)),
-        ):
-            if port is not None:
-                stack.callback(serve(port))
+        _serve(options, health, metrics, stack)
         emit, stopping = _listener(options, metrics), asyncio.Event()
         leadership = _leadership(connections[0], options, stack)
         before_change = leadership.confirm if leadership is not None else None
@@ -156,6 +150,15 @@ async def _operate(options: OperatorOptions) -> None:
             for kind, handle in handlers.items()
         ]
         await _until_one_ends(work, stopping)
+
+
+def _serve(options: OperatorOptions, health: Health, metrics: Metrics, stack: AsyncExitStack) -> None:
+    """Serve what the options want until the stack is closed. InvalidInput for a port that cannot be used."""
+    stack.callback(asyncio.create_task(health.beat()).cancel)
+    if options.metrics_port is not None:
+        stack.callback(metrics.serve(options.metrics_port))
+    if options.health_port is not None:
+        stack.callback(serve_health(health, options.health_port))
 
 
 def _listed(health: Health, ready: Callable[[], None]) -> Callable[[Kind], None]:
