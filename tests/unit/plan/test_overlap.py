@@ -281,6 +281,17 @@ def test_the_range_is_tried_on_one_node_where_there_is_another(nodes: int, *, tr
     assert ("add-range-canary" in steps(at_rest(nodes))) is tried
 
 
+def test_the_range_is_not_tried_while_a_node_whose_route_is_refused_waits_for_its_alias() -> None:
+    facts = replace(at_rest(3), nodes=(*at_rest(3).nodes, node(7)), refused=frozenset({"restore-routes"}))
+    plan = steps(facts)
+    assert "add-range-canary" not in plan
+    assert plan[plan.index("add-secondary-range") + 1] == "add-aliases"
+
+
+def test_decoys_that_have_proved_the_range_spare_a_node_the_trial() -> None:
+    assert "add-range-canary" not in steps(at_rest(3), Settings(decoys=True))
+
+
 def test_the_drill_comes_before_the_first_deleted_route() -> None:
     plan = steps(at_rest(2), Settings(drill=True))
     drill = plan.index("gate-rollback-drill")

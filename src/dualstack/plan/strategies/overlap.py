@@ -167,8 +167,7 @@ def _joined(facts: CutoverFacts, _: Settings) -> Transition | None:
     its range without a trial, try it after all. A route that was refused without the range, such as by the quota, would
     be refused again; then the node gets its alias."""
     joined = facts.unreachable and not facts.lost and RestoreRoutes.id not in facts.refused
-    on_routes = facts.range_present and facts.subnet.overlap_flag and facts.live_routes and not facts.all_holders
-    return RemoveSecondaryRange() if joined and on_routes else None
+    return RemoveSecondaryRange() if joined and facts.live_routes and not facts.all_holders else None
 
 
 def _rescue(facts: CutoverFacts, _: Settings) -> Transition | None:
