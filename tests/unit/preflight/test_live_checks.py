@@ -260,7 +260,8 @@ def test_policies_of_the_cni_count_too() -> None:
     calico = item("default/p", kind="GlobalNetworkPolicy", spec={"egress": [{"destination": {"nets": ["10.0.0.0/8"]}}]})
     cilium = item("q", kind="CiliumNetworkPolicy", spec={"egress": [{"toCIDRSet": [{"cidr": "0.0.0.0/0"}]}]})
     both = item("r", kind="CiliumNetworkPolicy", spec={"egress": [{"toCIDR": ["10.0.0.0/8", "fd00::/8"]}]})
-    none = item("s", kind="CiliumNetworkPolicy", spec={"ingress": [{"fromEntities": ["cluster"]}]})
+    entities = {"fromEntities": ["cluster"], "icmps": [{"fields": [{"type": 8}]}]}
+    none = item("s", kind="CiliumNetworkPolicy", spec={"ingress": [entities]})
     several = item("t", kind="CiliumNetworkPolicy", specs=[{"egress": [{"toCIDR": ["10.0.0.0/8"]}]}])
     assert found("network-policies", "policies of the CNI", calico, cilium, both, none, several) == [
         "GlobalNetworkPolicy default/p: it names 10.0.0.0/8, no IPv6 range",
