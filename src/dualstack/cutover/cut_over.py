@@ -186,7 +186,8 @@ class CutOver:
             try:
                 await self._leave(way)
             except DualstackError as error:
-                await self.platform.restore_route_controller()
+                if kept(facts):
+                    await self.platform.restore_route_controller()
                 failure = f"the rollback failed and the cluster stays in its present state: {error}"
                 return "; ".join(filter(None, (outcome, failure)))
             return outcome or ("rolled back to routes only" if begun else "")
@@ -228,6 +229,10 @@ def may_leave(facts: CutoverFacts) -> bool:
 
 def nothing_deleted(facts: CutoverFacts) -> bool:
     """Whether every VM still has its route, and every saved route that leads to a VM still exists."""
+    return kept(facts) and all(facts.routed(name) for name in facts.pod_cidr_of)
+
+
+def kept(facts: CutoverFacts) -> bool:
+    """Whether every saved route that leads to a VM still exists; a node that has joined may have none."""
     routes = {as_saved(route) for route in facts.routes}
-    saved = {entry for entry in facts.saved_routes if entry.instance_name in facts.node_of}
-    return saved <= routes and all(facts.routed(name) for name in facts.pod_cidr_of)
+    return {entry for entry in facts.saved_routes if entry.instance_name in facts.node_of} <= routes

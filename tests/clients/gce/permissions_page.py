@@ -44,7 +44,7 @@ _CHANGE = """
 A migration needs these permissions besides. The role `roles/compute.admin`, which Gardener requires, contains both
 sets. So do `roles/compute.networkAdmin`, `roles/compute.securityAdmin` and `roles/compute.instanceAdmin.v1` together.
 Rows about a new cluster or about deletion concern only clusters whose Infrastructure the operator creates or deletes.
-Rows about the decoy check concern only clusters for which the decoy check is requested.
+Rows about the decoy check concern only clusters for which it [is made](cut-over.md#the-decoy-check).
 
 """
 

@@ -81,7 +81,7 @@ def announced(parts: Parts) -> int:
                 "the pods of 3 nodes, among them worker-0, stay unreachable: the cloud refused every way to "
                 "restore them; the rollback failed and the cluster stays in its present state: invalid: POST is denied"
             ),
-            ["stop", "restore"],
+            ["stop"],
         ),
     ],
 )
