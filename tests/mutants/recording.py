@@ -34,8 +34,8 @@ class Recording:
     seconds: dict[str, float]
     tests: Mapping[str, Mapping[int, frozenset[str]]]
 
-    def tests_of(self, mutation: Mutation) -> list[str]:
-        """The tests that can notice a mutation, the quickest first.
+    def tests_of(self, mutation: Mutation) -> dict[str, float]:
+        """The tests that can notice a mutation, the quickest first, with their seconds.
 
         Those that execute its statement. A statement of an import can affect each test that executes the module, and
         one of a module without functions any test.
@@ -45,7 +45,7 @@ class Recording:
         if AT_IMPORT in found:
             found = _union(lines.values())
             found = (found if found > {AT_IMPORT} else frozenset(self.seconds)) - {AT_IMPORT}
-        return sorted(found, key=lambda test: self.seconds[test])
+        return {test: self.seconds[test] for test in sorted(found, key=lambda test: self.seconds[test])}
 
 
 def recording(folders: Iterable[str], packages: Sequence[str]) -> Recording:

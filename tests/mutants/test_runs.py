@@ -16,18 +16,26 @@ BLOCKS = "src/dualstack/plan/blocks.py"
 PROGRAM = """
 from tests.mutants.__main__ import TESTS
 from tests.mutants.mutations import SOURCES, Mutation
-from tests.mutants.runs import Run, preload, survivors
+from tests.mutants.runs import Run, exchanged, imported, preload
 
 preload(TESTS)
-source = (SOURCES / "dualstack/plan/blocks.py").read_text()
-changed = source.replace("if taken is None", "if taken is not None")
-mutation = Mutation("src/dualstack/plan/blocks.py", 1, "", "", changed)
 first = "tests/unit/plan/test_until.py::test_the_subnet_becomes_dual_stack_once"
 second = "tests/unit/plan/test_blocks.py::test_a_block_in_use_is_not_taken[a route]"
-for tests in ([first] * 10, [first] * 10 + [second], []):
-    print(len(list(survivors([Run(mutation, tests, 100)], jobs=1))))
-endless = Mutation("src/dualstack/plan/blocks.py", 1, "", "", "while True: pass")
-print(len(list(survivors([Run(endless, [second], 2)], jobs=1))))
+
+
+def run(tests, was="", becomes=""):
+    source = (SOURCES / "dualstack/plan/blocks.py").read_text()
+    mutation = Mutation("src/dualstack/plan/blocks.py", 1, "", "", source.replace(was, becomes) if was else becomes)
+    return Run(mutation, dict.fromkeys(tests, 1.0))
+
+
+wrong = ("if taken is None", "if taken is not None")
+endless = ("pods, used = parse(facts.pods_cidr), _used(facts)", "while True: pass")
+work = [run([first], *wrong), run([second], *wrong), run([second], *endless), run([second], "", "while True: pass")]
+print([work.index(it) for it in exchanged(work, "tests/unit/plan", jobs=1)])
+ten = [first, *(f"{first} {number}" for number in range(9))]
+work = [run(ten, *wrong), run([*ten, second], *wrong), run([], *wrong), run([second], *endless)]
+print([[id(it.mutation) for it in work].index(id(each)) for each in imported(work, jobs=1)])
 """
 
 
@@ -35,7 +43,7 @@ print(len(list(survivors([Run(endless, [second], 2)], jobs=1))))
 def test_a_mutation_survives_only_if_all_its_tests_pass_in_time() -> None:
     unwatched = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ran = subprocess.run([sys.executable, "-c", PROGRAM], check=False, capture_output=True, text=True, env=unwatched)
-    assert ran.stdout.split() == ["1", "0", "1", "0"], ran.stderr
+    assert ran.stdout.splitlines() == ["[0, 3]", "[0, 2]"], ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -59,12 +67,12 @@ def test_a_mutation_is_given_the_tests_that_execute_its_statement(line: str, tes
         number("            return str(block)"): frozenset({"slow"}),
     }
     recorded = Recording({"slow": 2.0, "elsewhere": 1.5, "quick": 1.0}, {BLOCKS: executed})
-    assert recorded.tests_of(Mutation(BLOCKS, number(line), "", "", "")) == tests
+    assert list(recorded.tests_of(Mutation(BLOCKS, number(line), "", "", ""))) == tests
 
 
 def test_a_mutation_of_a_module_without_functions_is_given_every_test() -> None:
     recorded = Recording({"slow": 2.0, "quick": 1.0}, {BLOCKS: {3: frozenset({AT_IMPORT})}})
-    assert recorded.tests_of(Mutation(BLOCKS, 3, "", "", "")) == ["quick", "slow"]
+    assert recorded.tests_of(Mutation(BLOCKS, 3, "", "", "")) == {"quick": 1.0, "slow": 2.0}
 
 
 def test_each_accepted_mutation_is_of_a_line_that_exists_and_has_a_reason() -> None:
