@@ -94,7 +94,7 @@ class CutOver:
     async def back(self, redirection: Redirection | None = None, to: Stage = Stage.ROUTES) -> None:
         """Return to the stage `to`; to routes also where a trial has failed, with the route controller restored."""
         facts = await self.observe()
-        way = way_back(to) if to is not Stage.ROUTES and not facts.disproved else to_routes(facts)
+        way = to_routes(facts) if facts.disproved else way_back(to)
         await self._stoppable(self._run(self._actuator(redirection), way))
         await self.end_trial()
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from dualstack.cutover.cut_over import CutOver
 from dualstack.cutover.observation import DISPROVED
 from dualstack.gce.errors import Invalid, Transient
 from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.model.events import OutageExpected
 from dualstack.plan.stages import Stage
+from dualstack.plan.steps import SaveRoutes
 from dualstack.plan.steps.subnet import RANGE_CANARY
 from dualstack.plan.strategies import choose
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform
@@ -22,6 +25,7 @@ OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
 ROUTES = [f"global/routes/kubernetes-uid-{name}" for name in NODES]
 POD_RANGE = dict(CLUSTER.pod_range)
 Refuses = Callable[[str, str, Mapping[str, Any]], bool]
+Serve = Callable[[CutOver], Awaitable[None]]
 
 
 class Strict(Cloud):
@@ -35,6 +39,10 @@ class Strict(Cloud):
         await super()._change(method, path, body)
         if self._refuses(method, path, body):
             raise Invalid("invalid", f"{method} is denied")
+
+
+def interface(name: str) -> str:
+    return f"{ZONE}/instances/{name}/updateNetworkInterface"
 
 
 def no_aliases(method: str, path: str, body: Mapping[str, Any]) -> bool:
@@ -103,6 +111,34 @@ async def test_what_stands_in_the_way_of_a_cluster_at_rest_changes_nothing() -> 
         await parts.cut_over().forward(OVERLAP)
     assert "rolled back" not in str(stopped.value)
     assert (parts.compute.changes, parts.platform.calls) == ([], [])
+    assert parts.compute.calls.count(f"GET {SUBNET}") == 2  # by the run, and after it
+
+
+CANARY_LEFT = {"rangeName": RANGE_CANARY, "ipCidrRange": "10.96.255.0/24"}
+
+
+def no_flag(method: str, path: str, body: Mapping[str, Any]) -> bool:
+    return "allowSubnetCidrRoutesOverlap" in body
+
+
+def no_deletion(method: str, path: str, body: Mapping[str, Any]) -> bool:
+    return method == "DELETE"
+
+
+async def test_a_canary_range_that_is_left_without_the_flag_is_removed() -> None:
+    parts = Parts(Strict(no_flag))
+    parts.compute.resources[SUBNET]["secondaryIpRanges"] = [CANARY_LEFT]
+    with pytest.raises(Invalid, match="is denied; rolled back to routes only"):
+        await parts.cut_over().forward(OVERLAP)
+    assert parts.compute.resources[SUBNET]["secondaryIpRanges"] == []
+
+
+async def test_a_range_that_is_left_without_the_flag_is_removed() -> None:
+    parts = prepared(disproved=False, parts=Parts(Strict(no_deletion)))
+    parts.compute.resources[SUBNET]["allowSubnetCidrRoutesOverlap"] = False
+    with pytest.raises(Invalid, match="is denied; rolled back to routes only"):
+        await parts.cut_over().forward(COMPRESSED)
+    assert parts.compute.resources[SUBNET]["secondaryIpRanges"] == []
 
 
 @pytest.mark.parametrize("at_rest", [True, False])
@@ -116,13 +152,32 @@ async def test_a_cut_over_that_may_stay_where_it_is_does_not_return_to_routes(at
 
 async def test_an_error_that_passes_by_itself_leaves_the_cluster_where_it_is() -> None:
     parts = Parts()
-    path = f"PATCH {SUBNET}"
-    parts.compute.refusals[path] = [Transient("backendError", "later")] * 100
+    parts.compute.refusals[f"PATCH {interface('worker-0')}"] = [Transient("backendError", "later")] * 1000
     with pytest.raises(Transient):
         await parts.cut_over().forward(OVERLAP)
-    parts.compute.refusals.clear()
+    assert has_range(parts)
     assert parts.platform.calls == ["stop", "restore"]
     assert "rolled back" not in "".join(str(event) for event in parts.events[-3:])
+
+
+async def test_a_step_that_failed_and_then_succeeded_may_serve_a_node_that_joins() -> None:
+    """The node joins while a route is not deleted; an alias serves it, as its predecessors, and not a route."""
+    vm, joining = f"{ZONE}/instances/worker-2", at_rest().resources
+
+    def joins_and_no_deletion(method: str, path: str, body: Mapping[str, Any]) -> bool:
+        refused = method == "DELETE" and path in ROUTES
+        if refused:
+            parts.compute.resources[vm] = joining[vm]
+            parts.platform.nodes["worker-2"] = MemoryPlatform().nodes["worker-2"]
+        return refused
+
+    parts = Parts(Strict(joins_and_no_deletion))
+    parts.compute.refusals[f"PATCH {interface('worker-0')}"] = [Transient("internalError", "later")] * 20
+    del parts.compute.resources[vm], parts.compute.resources[ROUTES[2]], parts.platform.nodes["worker-2"]
+    with pytest.raises(Invalid, match="every node is served again"):
+        await parts.cut_over().forward(OVERLAP, at_rest=True)
+    assert parts.aliases("worker-2") == [alias(2)]
+    assert ROUTES[2] not in parts.routes
 
 
 class Cancelling(Cloud):
@@ -167,9 +222,9 @@ async def test_a_process_that_stops_serves_the_nodes_that_are_unreachable(stoppi
     assert announced(parts) == 1
 
 
-def prepared(disproved: bool) -> Parts:
+def prepared(disproved: bool, parts: Parts | None = None) -> Parts:
     """Nodes with routes and aliases, after a trial or without one."""
-    parts = Parts()
+    parts = parts or Parts()
     parts.compute.resources[SUBNET] |= {"secondaryIpRanges": [POD_RANGE], "allowSubnetCidrRoutesOverlap": True}
     for number, name in enumerate(NODES):
         (nic,) = parts.compute.resources[f"zones/europe-west1-b/instances/{name}"]["networkInterfaces"]
@@ -199,6 +254,61 @@ async def test_the_way_back_ends_at_its_stage_unless_a_trial_has_failed(
     assert has_range(parts) is not disproved
     assert [bool(parts.aliases(name)) for name in NODES] == [aliases] * 3
     assert parts.routes == ROUTES
+
+
+async def cut_off(*refused: str) -> Parts:
+    """Prepared nodes, of which one has lost its route and its alias; the cloud refuses these changes."""
+    parts = prepared(disproved=False)
+    actuator = parts.actuator()
+    await actuator.observe()
+    await actuator.perform(SaveRoutes())
+    del parts.compute.resources[ROUTES[2]]
+    (nic,) = parts.compute.resources[f"{ZONE}/instances/worker-2"]["networkInterfaces"]
+    nic["aliasIpRanges"] = []
+    parts.compute.refusals |= {change: [Invalid("invalid", "no")] * 100 for change in refused}
+    return parts
+
+
+SERVING = {"joined": CutOver.serve_joined, "interrupted": CutOver.interrupted}
+
+
+@pytest.mark.parametrize("serve", SERVING.values(), ids=SERVING)
+async def test_a_node_that_is_cut_off_at_rest_is_served_without_an_announcement(serve: Serve) -> None:
+    parts = await cut_off()
+    await serve(parts.cut_over())
+    assert parts.aliases("worker-2") == [alias(2)]
+    assert announced(parts) == 0
+
+
+@pytest.mark.parametrize("serve", SERVING.values(), ids=SERVING)
+async def test_no_other_node_loses_its_alias_for_one_that_is_cut_off_at_rest(serve: Serve) -> None:
+    parts = await cut_off(f"PATCH {interface('worker-2')}", "POST global/routes")
+    with suppress(Invalid):
+        await serve(parts.cut_over())
+    assert [parts.aliases(name) for name in NODES] == [[alias(0)], [alias(1)], []]
+
+
+async def test_while_every_node_is_served_one_look_is_enough() -> None:
+    parts = prepared(disproved=False)
+    await parts.cut_over().serve_joined()
+    assert parts.compute.calls.count(f"GET {SUBNET}") == 1
+
+
+async def test_after_a_failed_trial_only_the_way_back_serves_the_nodes() -> None:
+    parts = await cut_off("POST global/routes")
+    parts.platform.kept[DISPROVED] = "aliases-not-matched"
+    with pytest.raises(DualstackError) as stopped:
+        await parts.cut_over().forward(OVERLAP)
+    assert "refused every way" not in str(stopped.value)
+
+
+@pytest.mark.parametrize("has_route", [True, False])
+async def test_without_a_range_only_the_route_controller_serves_nodes_that_join(has_route: bool) -> None:
+    parts = Parts()
+    if not has_route:
+        del parts.compute.resources[ROUTES[2]]
+    await parts.cut_over().serve_joined()
+    assert parts.compute.changes == []
 
 
 async def test_a_trial_that_never_was_is_not_forgotten() -> None:

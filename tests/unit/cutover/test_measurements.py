@@ -102,12 +102,30 @@ def test_p09_a_node_that_joins_has_lost_nothing() -> None:
     assert watch.open == Begin(130.0)
 
 
+@pytest.mark.parametrize(
+    ("facts", "begin"),
+    [
+        (served(), Begin(100.0, "at least")),
+        (served(0, 1), None),
+        (replace(served(), nodes=(replace(node(0), aliases=(alias(0),)), node(1))), None),
+    ],
+    ids=["none is served", "routes serve others", "an alias serves another"],
+)
+def test_p09_a_node_that_had_no_route_has_lost_one_only_if_no_node_is_served(
+    facts: CutoverFacts, begin: Begin | None
+) -> None:
+    watch = BlackoutWatch()
+    watch.begin(facts, 100.0)
+    assert watch.open == begin
+
+
 def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
     watch = BlackoutWatch()
     assert watch.expect(90.0) == Begin(90.0, "at most")
     watch.begin(served(0, 1, 2), 100.0, Begin(90.0, "at most"))
     assert watch.open is None
     watch.begin(served(0, 1), 100.0, Begin(90.0, "at most"))
+    assert watch.expect(103.0) == Begin(90.0, "at most")
     assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(90.0, 106.0, "at most", 1)
 
 

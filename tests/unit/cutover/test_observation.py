@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from dualstack.cutover.observation import Observation, Observer
+from dualstack.cutover.observation import Observation, Observer, pod_cidrs
 from dualstack.cutover.platform import Member
+from dualstack.gce.resources import network_filter
 from dualstack.plan.facts import NO_NETWORK, AliasFacts, NodeFacts, SavedRoute
 from dualstack.plan.steps.subnet import RANGE_CANARY
 from tests.support.memory_platform import CLUSTER, NODES, MemoryPlatform, node, pod_cidr
@@ -47,7 +48,7 @@ async def test_a_cluster_at_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "pod_cidrs"),
+    ("spec", "expected"),
     [
         ({"podCIDRs": ["2001:db8::/112", pod_cidr(0)], "podCIDR": "2001:db8::/112"}, pod_cidr(0)),
         ({"podCIDR": pod_cidr(0)}, pod_cidr(0)),
@@ -56,10 +57,21 @@ async def test_a_cluster_at_rest() -> None:
         (None, None),
     ],
 )
-async def test_the_pod_cidr_of_a_node_is_the_ipv4_one(spec: dict[str, Any] | None, pod_cidrs: str | None) -> None:
+async def test_the_pod_cidr_of_a_node_is_the_ipv4_one(spec: dict[str, Any] | None, expected: str | None) -> None:
     parts = Parts()
     parts.platform.nodes["worker-0"] = {**node(0), "spec": spec}
-    assert (await first_node(parts)).pod_cidr == pod_cidrs
+    assert (await first_node(parts)).pod_cidr == expected
+
+
+def test_only_members_with_a_node_have_a_pod_cidr() -> None:
+    assert pod_cidrs((Member("worker-0", "", node(0)), Member("worker-1", "", None))) == {"worker-0": pod_cidr(0)}
+
+
+async def test_only_the_routes_of_the_network_of_the_subnet_are_read() -> None:
+    parts = Parts()
+    await observed(parts)
+    filters = [query.get("filter") for path, query in parts.compute.queries if path == "global/routes"]
+    assert filters == [network_filter(NETWORK)]
 
 
 async def test_aliases_keep_their_order_and_a_single_address_is_a_cidr() -> None:
