@@ -213,6 +213,15 @@ def test_other_documents_are_refused_by_name(text: str, reason: str) -> None:
         article_of(text.encode(), "file")
 
 
+def test_a_phase_that_did_not_finish_lasts_until_the_end_of_the_rehearsal() -> None:
+    failed = document("rehearsal") | {"result": "failed", "reason": "it is over."}
+    failed["phases"] = [{"name": "cut-over", "startedAt": 100.0, "finishedAt": None}]
+    failed["time"] = failed["time"] | {"simulatedSeconds": 1000.0}
+    words = Page(page(failed)).words
+    assert "cut-over (not finished) 15 min 00 s from 1 min 40 s" in words
+    assert "failed; it is over; " in words
+
+
 def test_a_rehearsal_that_was_refused_has_a_page_too() -> None:
     ending = {"schema": "dualstack.rehearsal/v2", "result": "refused", "reason": "no", "faults": ["a", "b"]}
     words = Page(page(ending)).words

@@ -24,10 +24,10 @@ def rehearsal_article(result: Result) -> Article:
     way = landscape_of(result).describe(result.strategy)
     failed = result.result == "failed"
     time, nodes = result.time, result.nodes
-    course, *changes = _course("Course", result)
+    course, *changes = _course("Course", result, time.simulated_seconds)
     return Article(
         f"Rehearsal of {result.shoot.technical_id}",
-        "; ".join(filter(None, (result.result, result.reason, lost))),
+        "; ".join(filter(None, (result.result, (result.reason or "").removesuffix("."), lost))),
         "bad" if failed else "warning" if broken else "good",
         [
             ("Shoot", f"{result.shoot.namespace}/{result.shoot.name}, CNI {result.shoot.cni}"),
@@ -61,8 +61,10 @@ def ending_article(ending: Ending) -> Article:
     return Article("Rehearsal", f"{ending.result}: {ending.reason}", "bad", [], [Section("Faults", items=items)])
 
 
-def _course(title: str, run: Result | Run) -> Iterator[Section]:
-    yield Section(title, [_phases(run.phases)] if run.phases else [], items=[entry.detail for entry in run.notices])
+def _course(title: str, run: Result | Run, end: float) -> Iterator[Section]:
+    yield Section(
+        title, [_phases(run.phases, end)] if run.phases else [], items=[entry.detail for entry in run.notices]
+    )
     rows = [(entry.what, entry.before, entry.after) for entry in run.changes]
     yield Section("What changed", [Table("Before and after", ("What", "Before", "After"), rows)] if rows else [])
     shown = [(duration(change.at), describe(change)) for change in run.constraints]
@@ -70,16 +72,18 @@ def _course(title: str, run: Result | Run) -> Iterator[Section]:
 
 
 def _back(back: Run) -> Iterator[Section]:
-    yield from _course("Back to IPv4", back)
+    yield from _course("Back to IPv4", back, back.simulated_seconds)
     yield checks_section(back.checks)
 
 
-def _phases(phases: tuple[Phase, ...]) -> Timeline:
-    spans = [
-        (phase.name if phase.finished_at is not None else f"{phase.name} (not finished)", phase.started_at,
-         max(0.0, (phase.finished_at if phase.finished_at is not None else phase.started_at) - phase.started_at))
-        for phase in phases
-    ]  # fmt: skip
+def _phases(phases: tuple[Phase, ...], end: float) -> Timeline:
+    """A phase that is not finished lasts until the run ends, at `end` seconds."""
+    spans = []
+    for phase in phases:
+        name, until = phase.name, phase.finished_at
+        if until is None:
+            name, until = f"{name} (not finished)", end
+        spans.append((name, phase.started_at, max(0.0, until - phase.started_at)))
     return timeline("Phases, in simulated time", spans)
 
 
