@@ -302,8 +302,26 @@ async def test_a_barrier_whose_aspect_keeps_changing_fails() -> None:
         return replace(cluster.facts, nodes=(first, young))
 
     cluster = FakeCluster(at_rest(1), meanwhile=flips)
-    await failing(cluster, GateFailed, "aliases keep changing; find and stop the program that changes them")
+    events = await failing(cluster, GateFailed, "aliases keep changing; find and stop the program that changes them")
+    (begun,) = (event.at for event in events if isinstance(event, StepStarted) and event.step == "barrier-aliases")
+    assert events[-1].at - begun == SETTINGS.attempts * SETTINGS.soak_aliases + SETTINGS.observe_every
     lose_nothing(cluster)
+
+
+async def test_nodes_are_looked_at_between_two_observations_and_not_together_with_one() -> None:
+    looks, observations = set[float](), set[float]()
+
+    def look(cluster: FakeCluster) -> CutoverFacts:
+        looks.add(cluster.clock.now())
+        return cluster.facts
+
+    def observe(cluster: FakeCluster) -> CutoverFacts:
+        observations.add(cluster.clock.now())
+        return cluster.facts
+
+    await run(FakeCluster(at_rest(3), meanwhile=observe, joining=look))
+    assert len(looks) > len(observations)
+    assert not looks & observations
 
 
 async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:

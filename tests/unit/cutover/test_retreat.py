@@ -239,10 +239,30 @@ async def test_p09_an_outage_ends_with_the_operation_even_if_its_effect_shows_la
     assert (measured.seconds, measured.bound) == (seconds, "")
 
 
-class Ending(FakeCluster):
-    """node-0 is ending while the others get their alias, and refuses its own for a minute."""
+@pytest.mark.parametrize(
+    ("strategy", "step", "waits_long"), [(COMPRESSED, "add-aliases", False), (OVERLAP, "add-alias-canary", True)]
+)
+async def test_a_change_that_is_not_visible_is_looked_at_again_soon_while_nodes_are_unreachable(
+    strategy: Strategy, step: str, waits_long: bool
+) -> None:
+    def shown(cluster: FakeCluster) -> CutoverFacts:
+        if cluster.steps[-1:] == [step] and left:
+            left.pop()
+            return cluster.facts if left else cluster.performed[-1].effect(cluster.facts)
+        return cluster.facts
 
-    running = False
+    left, clock = list(range(5)), FakeClock()
+    cluster = FakeCluster(at_rest(3), ignored=frozenset({step}), meanwhile=shown)
+    await run(cluster, strategy, clock=clock, settings=replace(SETTINGS, backoff=(40.0, 40.0)))
+    assert (40.0 in clock.slept) is waits_long
+
+
+@dataclass
+class Ending(FakeCluster):
+    """node-0 is ending while the others get their alias, and refuses its own for some time."""
+
+    running: bool = False
+    takes: float = 60.0
 
     async def perform(self, transition: Transition) -> None:
         if not isinstance(transition, AddAliases) or len(transition.targets) == 1:
@@ -251,14 +271,8 @@ class Ending(FakeCluster):
         await super().perform(replace(transition, targets=transition.targets[1:]))
         first, *others = self.facts.nodes
         self._become(replace(self.facts, nodes=(replace(first, running=self.running), *others)))
-        self.clock.time += 60.0
+        self.clock.time += self.takes
         raise NotReady("resourceNotReady", "node-0 is not ready")
-
-
-class Busy(Ending):
-    """node-0 refuses its alias while it runs."""
-
-    running = True
 
 
 async def test_p25_a_vm_that_is_ending_is_no_reason_to_serve_all_others_by_another_way() -> None:
@@ -267,8 +281,19 @@ async def test_p25_a_vm_that_is_ending_is_no_reason_to_serve_all_others_by_anoth
     (measured,) = [event for event in await run(cluster, COMPRESSED) if isinstance(event, OutageMeasured)]
     assert (measured.seconds, measured.bound) == (0.0, "")
     assert at_goal(cluster.facts)
-    with pytest.raises(NotReady):
-        await run(Busy(at_rest(3)), COMPRESSED)
+
+
+@pytest.mark.parametrize(("takes", "tries_again"), [(30.0, True), (31.0, False)])
+async def test_a_node_that_runs_may_refuse_its_alias_for_half_a_minute_before_another_way_serves_it(
+    takes: float, tries_again: bool
+) -> None:
+    cluster = Ending(at_rest(3), running=True, takes=takes)
+    if tries_again:
+        await run(cluster, COMPRESSED)
+        assert at_goal(cluster.facts)
+    else:
+        with pytest.raises(NotReady):
+            await run(cluster, COMPRESSED)
 
 
 async def test_without_loss_nothing_is_measured() -> None:

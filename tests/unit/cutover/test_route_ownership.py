@@ -109,6 +109,7 @@ def test_the_route_of_a_machine_that_is_gone_is_ours_when_its_deployment_is() ->
     assert len(split([route(instance=gone)], still_there)[1]) == 1
     elsewhere = [route(instance=gone, zone="europe-west1-c")]
     assert len(split(elsewhere, OURS)[1]) == 1
+    assert len(split([route(instance=gone)], Ownership.of(CLUSTER, NETWORK))[0]) == 1
     of_former_zones = Ownership.of(CLUSTER, NETWORK, zones={"europe-west1-b", "europe-west1-c"})
     assert len(split(elsewhere, of_former_zones)[0]) == 1
 
