@@ -323,7 +323,7 @@ class _Run:
                 min(barrier.remaining(facts), self._settings.observation_interval(len(facts.nodes))), facts
             )
             facts = await self._seen(await self._observe())
-        return self._left(barrier, facts, passed=barrier.remaining(facts) <= 0)
+        return self._left(barrier, facts, passed=barrier.if_closed(facts) is None)
 
     async def _watch(self, seconds: float, facts: CutoverFacts) -> None:
         """Wait; return as soon as a node on trial reports a network problem, or a Node has a pod CIDR that is not in

@@ -82,6 +82,13 @@ async def test_where_every_way_was_refused_before_the_error_says_so() -> None:
     assert cluster.at == []
 
 
+async def test_what_was_refused_does_not_matter_where_every_node_is_served() -> None:
+    cluster, events = Refusing(at_rest(3)), list[AnyEvent]()
+    strategy, refused = serve(sacrifice=False), frozenset({"restore-routes"})
+    await run_cutover(cluster, strategy, SETTINGS, cluster.clock, events.append, "shoot--foo--bar", refused=refused)
+    assert (cluster.at, cluster.clock.slept) == ([], [])
+
+
 async def test_one_attempt_is_one_round() -> None:
     cluster = Refusing(without_a_route(), refusals=1000)
     with pytest.raises(Invalid, match=r"denied 1$"):
