@@ -16,7 +16,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import Transition
 from dualstack.plan.strategies.serve import refusal, serve
 from tests.support.cluster_facts import PODS, RANGE, alias, at_rest
-from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster
+from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed
 
 PAUSES = [1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
 """Seconds between two rounds: doubled up to `urgent_backoff`."""
@@ -128,6 +128,7 @@ async def test_p25_an_order_with_an_outage_sets_no_flag_that_every_alias_would_d
     events = await serve_all(cluster, sacrifice=True)
     steps = [event.step for event in events if isinstance(event, StepFinished)]
     assert steps == ["remove-aliases", "remove-secondary-range", "restore-routes"]
+    assert failed(events) == [("add-aliases", False)]
     assert not cluster.facts.unreachable
     assert not cluster.facts.range_present
 
