@@ -249,8 +249,11 @@ async def test_obstacles_stop_a_cut_over_that_has_begun_while_every_node_is_reac
     assert cluster.performed == []
 
 
-async def test_obstacles_stop_it_before_anything_is_changed() -> None:
+@pytest.mark.parametrize("routes", [2, 1])
+async def test_obstacles_stop_it_before_anything_is_changed(routes: int) -> None:
+    """Also where a node is unreachable for a reason of its own."""
     facts = replace(at_rest(2), foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+    facts = replace(facts, routes=facts.routes[:routes])
     cluster = FakeCluster(facts)
     await failing(cluster, GateFailed, "route vpn")
     assert cluster.performed == []

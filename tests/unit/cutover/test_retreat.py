@@ -124,6 +124,30 @@ async def test_the_range_is_removed_at_once_when_routes_in_it_carry_no_traffic()
     assert begun["remove-secondary-range"] == begun["gate-range"]
 
 
+class Unmatched(FakeCluster):
+    """Aliases carry nothing, and the cloud takes 4 s to delete a route."""
+
+    async def perform(self, transition: Transition) -> None:
+        began = self.clock.now()
+        if transition.id == "delete-route-canary":
+            self.clock.time += 4.0
+        await super().perform(transition)
+        self.change = began, self.clock.now()
+
+
+async def test_the_outage_of_a_failed_trial_began_with_the_step_that_put_the_node_on_trial() -> None:
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        return frozenset({"node-0"} if facts.range_present and "node-0" in facts.unrouted else ())
+
+    cluster = Unmatched(at_rest(4), complaints=complaint, problems={"gate-route-canary": list(NEVER)})
+    events = list[AnyEvent]()
+    with pytest.raises(Unsupported):
+        await run_cutover(cluster, OVERLAP, SETTINGS, cluster.clock, events.append, "shoot--foo--bar")
+    (step,) = (it.at for it in events if isinstance(it, StepStarted) and it.step == "delete-route-canary")
+    (measured,) = (it for it in events if isinstance(it, OutageMeasured))
+    assert (measured.at - measured.seconds, measured.bound) == (step, "")
+
+
 @pytest.mark.parametrize(("lasts", "recovers"), [(0.0, True), (59.0, True), (61.0, False), (1e6, False)])
 async def test_what_a_node_still_reports_a_minute_after_its_route_returned_has_another_cause(
     lasts: float, recovers: bool
