@@ -51,6 +51,11 @@ def test_the_first_block_is_taken_when_it_alone_is_left() -> None:
     assert unused_block(facts, longest=22) is None
 
 
+@pytest.mark.parametrize(("pods", "block"), [("10.96.0.0/11", "10.127.224.0/19"), ("10.96.0.0/28", "10.96.0.15/32")])
+def test_without_nodes_a_block_is_a_256th_of_the_pod_cidr_or_one_address(pods: str, block: str) -> None:
+    assert unused_block(replace(at_rest(0), pods_cidr=pods)) == block
+
+
 def test_the_smallest_block_in_use_gives_the_size() -> None:
     """A block of another size fits only where one of the smallest does."""
     facts = replace(at_rest(0), pods_cidr="10.96.0.0/23", nodes=(replace(node(0), pod_cidr="10.96.1.0/24"),))

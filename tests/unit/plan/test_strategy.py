@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dualstack.model.errors import InvalidInput
-from dualstack.plan.costs import Outage, describe_outage, duration, estimate, outage
+from dualstack.plan.costs import Outage, describe_outage, duration, estimate, failed_trial, outage
 from dualstack.plan.facts import DecoyFacts, RouteFacts
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
@@ -98,6 +98,13 @@ def test_the_expected_outage_is_one_sentence() -> None:
         "No route is left to delete, so no further node becomes unreachable."
     )
     assert outage(COMPRESSED, cut_off, SETTINGS) == Outage(0.0, 0.0)
+
+
+def test_the_outage_of_an_order_without_loss_is_that_of_a_failed_trial_with_one_slow_operation() -> None:
+    facts, proved = at_rest(3), replace(SETTINGS, decoys=True)
+    slow = failed_trial(OVERLAP, facts, SETTINGS) + 60.0 - 8.0
+    assert outage(OVERLAP, facts, SETTINGS) == Outage(0.0, slow)
+    assert outage(OVERLAP, facts, proved) == outage(OVERLAP, replace(facts, routes=()), SETTINGS) == Outage(0.0, 0.0)
 
 
 @pytest.mark.parametrize("strategy", [OVERLAP, COMPRESSED])

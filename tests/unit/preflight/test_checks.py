@@ -939,6 +939,17 @@ def test_decoys_that_are_needed_and_cannot_be_made_are_a_risk_with_the_price(
     assert check.reason.startswith(f"the decoy check is not made: {evidence}")
 
 
+def test_obstacles_to_decoys_matter_where_a_failed_trial_would_take_more_than_a_minute() -> None:
+    statuses = [findings(of_size(nodes, prober_image=""), "decoy-room")[0].status for nodes in (13, 14)]
+    assert statuses == ["not-applicable", "problem"]
+
+
+def test_the_vm_of_the_decoys_needs_no_more_instances_than_the_roll_out_that_follows() -> None:
+    last_one = regional(quota("N2_CPUS", 24, 4), quota("INSTANCES", 5, 4))
+    room = of_size(25, answers=with_answer("instances", [machine(kind="n2-standard-4")], last_one).answers)
+    assert problems(room, "decoy-room") == []
+
+
 def test_decoys_that_exist_are_carried_on_also_where_none_could_be_made() -> None:
     begun = of_size(25, prober_image="")
     assert decoy_check(replace(begun, observed=replace(at_rest(25), decoys=DecoyFacts(vm=True)))).made
