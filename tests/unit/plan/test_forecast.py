@@ -8,11 +8,11 @@ from dataclasses import replace
 import msgspec
 
 from dualstack.gce.methods import METHODS
-from dualstack.plan.costs import MEDIANS, estimate
-from dualstack.plan.facts import AliasFacts, ControllerFacts
+from dualstack.plan.costs import MEDIANS, duration, estimate
+from dualstack.plan.facts import KEPT, AliasFacts
 from dualstack.plan.forecast import calls, forecast
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import AddAliases, SetOverlapFlag, Transition
+from dualstack.plan.steps import AddAliases, SetOverlapFlag, StopController, Transition
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute
 from dualstack.plan.strategies import STRATEGIES
 from dualstack.plan.strategies.finish import FINISH
@@ -20,7 +20,6 @@ from dualstack.plan.strategies.prepare import PREPARE, prepared
 from tests.support.cluster_facts import STOPPED, at_rest
 
 SETTINGS = Settings()
-KEPT = ControllerFacts(1, 1, ignored=False, kept=True)
 
 
 def test_the_forecast_is_the_plan_with_its_calls_and_its_duration() -> None:
@@ -34,6 +33,12 @@ def test_the_forecast_is_the_plan_with_its_calls_and_its_duration() -> None:
     assert sum(step.calls.get("routes.delete", 0) for step in last.steps) == 30
     assert last.after.finished
     assert {step.unreachable for step in (*found.steps, *last.steps)} == {0}
+
+
+def test_a_controller_that_goes_on_is_stopped_like_any_other() -> None:
+    assert not KEPT.gone
+    stop, going_on = StopController(), replace(at_rest(3), controller=KEPT)
+    assert duration(stop, going_on) == duration(stop, at_rest(3)) > 1.0
 
 
 def test_a_strategy_that_loses_packets_says_how_many_nodes_each_step_cuts_off() -> None:

@@ -950,6 +950,16 @@ def test_the_vm_of_the_decoys_needs_no_more_instances_than_the_roll_out_that_fol
     assert problems(room, "decoy-room") == []
 
 
+def test_the_vm_of_the_decoys_needs_an_instance_where_no_roll_out_needs_one() -> None:
+    used_up = regional(quota("N2_CPUS", 24, 4), quota("INSTANCES", 5, 5))
+    full = of_size(25, answers=with_answer("instances", [machine(kind="n2-standard-4")], used_up).answers)
+    in_place = tuple(replace(pool, surge=0) for pool in full.cluster.pools)
+    (found,) = findings(replace(full, cluster=replace(full.cluster, pools=in_place)), "decoy-room")
+    assert found.evidence.startswith(
+        "region europe-west1: quota INSTANCES is 5, 5 are used and up to 1 more are needed"
+    )
+
+
 def test_decoys_that_exist_are_carried_on_also_where_none_could_be_made() -> None:
     begun = of_size(25, prober_image="")
     assert decoy_check(replace(begun, observed=replace(at_rest(25), decoys=DecoyFacts(vm=True)))).made
