@@ -15,7 +15,7 @@ from dualstack.plan.facts import AliasFacts, CutoverFacts, DecoyFacts, RouteFact
 from dualstack.plan.settings import Settings
 from dualstack.plan.strategies import choose
 from dualstack.preflight.decoys import DecoyCheck, decoy_check
-from dualstack.preflight.inventory import Inventory
+from dualstack.preflight.inventory import Inventory, Source
 from dualstack.preflight.limits import ALIASES, SECONDARY_RANGES, STATIC_ROUTES
 from dualstack.preflight.nodes import alias_matched
 from dualstack.preflight.registry import CHECKS
@@ -944,20 +944,25 @@ def test_obstacles_to_decoys_matter_where_a_failed_trial_would_take_more_than_a_
     assert statuses == ["not-applicable", "problem"]
 
 
-def test_the_vm_of_the_decoys_needs_no_more_instances_than_the_roll_out_that_follows() -> None:
-    last_one = regional(quota("N2_CPUS", 24, 4), quota("INSTANCES", 5, 4))
-    room = of_size(25, answers=with_answer("instances", [machine(kind="n2-standard-4")], last_one).answers)
-    assert problems(room, "decoy-room") == []
-
-
-def test_the_vm_of_the_decoys_needs_an_instance_where_no_roll_out_needs_one() -> None:
-    used_up = regional(quota("N2_CPUS", 24, 4), quota("INSTANCES", 5, 5))
-    full = of_size(25, answers=with_answer("instances", [machine(kind="n2-standard-4")], used_up).answers)
-    in_place = tuple(replace(pool, surge=0) for pool in full.cluster.pools)
-    (found,) = findings(replace(full, cluster=replace(full.cluster, pools=in_place)), "decoy-room")
-    assert found.evidence.startswith(
-        "region europe-west1: quota INSTANCES is 5, 5 are used and up to 1 more are needed"
-    )
+@pytest.mark.parametrize(
+    ("surge", "scope", "limit", "evidence"),
+    [
+        (1, "region", quota("INSTANCES", 5, 5), ""),  # roll-out-quota reports it
+        (0, "region", quota("INSTANCES", 5, 5), "quota INSTANCES is 5, 5 are used and up to 1 more are needed"),
+        (0, "region", quota("INSTANCES", 6, 5), ""),
+        (0, "region", quota("CPUS", 5, 4), "quota CPUS is 5, 4 are used and up to 2 more are needed"),
+        (0, "region", quota("CPUS", 6, 4), ""),
+        (0, "project", quota("CPUS_ALL_REGIONS", 5, 4), "quota CPUS_ALL_REGIONS is 5, 4 are used and up to 2 more are"),
+        (0, "project", quota("CPUS_ALL_REGIONS", 6, 4), ""),
+    ],
+)
+def test_the_vm_of_the_decoys_needs_what_no_roll_out_needs(
+    surge: int, scope: Source, limit: Resource, evidence: str
+) -> None:
+    inventory = of_size(25, answers=with_answer(scope, [{"quotas": [limit]}]).answers)
+    pools = tuple(replace(pool, surge=surge) for pool in inventory.cluster.pools)
+    found = problems(replace(inventory, cluster=replace(inventory.cluster, pools=pools)), "decoy-room")
+    assert [evidence in each for each in found] == [True] * bool(evidence)
 
 
 def test_decoys_that_exist_are_carried_on_also_where_none_could_be_made() -> None:
