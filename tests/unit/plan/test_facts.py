@@ -209,6 +209,30 @@ def test_only_a_vm_that_alone_holds_its_alias_is_given_a_route_for_it() -> None:
     assert replace(at_rest(0), nodes=(first, second)).to_route == {}
 
 
+@pytest.mark.parametrize(
+    ("has_range", "has_alias", "has_route", "settled"),
+    [
+        (False, False, True, True),
+        (False, False, False, False),
+        (True, False, True, False),
+        (True, True, True, True),
+        (True, True, False, True),
+    ],
+)
+def test_a_node_is_settled_with_its_alias_or_without_a_range_with_its_route(
+    *, has_range: bool, has_alias: bool, has_route: bool, settled: bool
+) -> None:
+    facts = ranged(at_rest(1), flag=True) if has_range else at_rest(1)
+    owner = replace(facts.nodes[0], aliases=(alias(0),) * has_alias)
+    assert replace(facts, nodes=(owner,), routes=facts.routes * has_route).settled("node-0") is settled
+
+
+@pytest.mark.parametrize(("running", "lost"), [(True, ("node-0",)), (False, ())])
+def test_a_vm_that_is_ending_has_lost_nothing(running: bool, lost: tuple[str, ...]) -> None:
+    saved = SavedRoute("node-0", cidr(0), ZONE)
+    assert replace(at_rest(0), nodes=(replace(node(0), running=running),), saved_routes=(saved,)).lost == lost
+
+
 def test_time_counts_from_zero_for_an_aspect_that_was_never_observed() -> None:
     passed = replace(at_rest(1), quiet={"flag": 100.0}).after(10.0)
     assert (passed.quiet_for("flag"), passed.quiet_for("routes")) == (110.0, 10.0)

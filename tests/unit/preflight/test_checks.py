@@ -942,6 +942,8 @@ def test_decoys_that_are_needed_and_cannot_be_made_are_a_risk_with_the_price(
 def test_obstacles_to_decoys_matter_where_a_failed_trial_would_take_more_than_a_minute() -> None:
     statuses = [findings(of_size(nodes, prober_image=""), "decoy-room")[0].status for nodes in (13, 14)]
     assert statuses == ["not-applicable", "problem"]
+    elsewhere = replace(of_size(25, prober_image=""), deleted_elsewhere=True)
+    assert findings(elsewhere, "decoy-room")[0].status == "not-applicable"
 
 
 @pytest.mark.parametrize(
