@@ -37,6 +37,11 @@ def clusters() -> Iterator[tuple[str, CutoverFacts]]:
         yield f"{name}, finished", restarted(facts)
 
 
+def test_a_finding_is_written_without_its_empty_fields() -> None:
+    fine = Finding(id="a", status="ok", severity="note", object="subnet x", evidence="it exists")
+    assert sorted(msgspec.to_builtins(fine)) == ["evidence", "id", "object", "severity", "status"]
+
+
 def test_ids_are_unique_and_in_kebab_case() -> None:
     ids = [check.id for check in ALL_CHECKS]
     assert len(set(ids)) == len(ids) >= 21
