@@ -119,7 +119,7 @@ def test_p24_refused_requests_of_the_way_back_do_not_lead_forward_again() -> Non
 
 
 def test_p24_a_way_back_that_was_given_up_goes_on_with_the_next_reconcile() -> None:
-    rule = {"method": "instances.updateNetworkInterface", "nth": 6, "count": 9, "errorBefore": INVALID}
+    rule = {"method": "instances.updateNetworkInterface", "nth": 6, "count": 30, "errorBefore": INVALID}
 
     async def main() -> None:
         async with storm_world(*faults(rule), nodes=3, fabric_knobs=FabricKnobs(alias_matched=False)) as world:

@@ -206,7 +206,7 @@ class _Run:
         try:
             await back.to_the_end()
         except (GateFailed, ComputeError, KubeError) as error:
-            return f"the rollback failed and the cluster stays in its present state: {error}"
+            return f"a rollback failed: {error}"
         return f"rolled back to {stage.words}"
 
     def _announce_outage(self, facts: CutoverFacts) -> None:

@@ -215,7 +215,6 @@ async def test_an_api_that_stays_unreachable_ends_the_start_with_one_line(monkey
         (None, [], "kubeconfig {file}: No such file or directory"),
         ("", [], "kubeconfig {file}: has no current context; set one with `kubectl config use-context NAME`"),
         ("{", [], "kubeconfig {file}: not YAML"),
-        (KUBECONFIG, ["--compute-endpoint", "compute"], "compute endpoint 'compute': must be an http or https URL"),
         (KUBECONFIG, ["--health-port", "{taken}"], "--health-port {taken}: "),
         (KUBECONFIG, ["--metrics-port", "{taken}"], "--metrics-port {taken}: "),
         (KUBECONFIG, ["--events", "/none/events"], "--events /none/events: No such file or directory"),
