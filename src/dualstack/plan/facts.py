@@ -394,7 +394,7 @@ class CutoverFacts:
     def canary_unserved(self) -> bool:
         """Whether the Node of the range canary reports a network problem: its route does not serve addresses inside a
         range (docs/reference/cut-over.md#r6)."""
-        return bool(self.canary) and self.subnet.overlap_flag and self.canary in self.with_network_problem
+        return self.subnet.overlap_flag and self.canary in self.with_network_problem
 
     @property
     def on_trial(self) -> tuple[str, ...]:
