@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dualstack.model.errors import InvariantBroken
-from dualstack.plan.facts import CutoverFacts, DecoyFacts, RouteFacts
-from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, check
+from dualstack.plan.facts import CutoverFacts, DecoyFacts, Limitation, RouteFacts
+from dualstack.plan.invariants import ALWAYS, MAKE_BEFORE_BREAK, ROUTE_BEFORE_UNALIAS, ROUTED_STAY_REACHABLE, check
 from dualstack.plan.settings import Settings
 from dualstack.plan.steps import (
     AddAliases,
@@ -124,3 +124,41 @@ def test_decoys_beside_an_existing_range_do_not_stop_other_steps() -> None:
     """The step that added the range broke the invariant; the next one may be the removal of the decoys."""
     facts = replace(after("add-secondary-range"), decoys=WITH_DECOYS.decoys)
     check(MAKE_BEFORE_BREAK, facts, AddAliases(("node-0",)))
+
+
+def without_route(facts: CutoverFacts, number: int) -> CutoverFacts:
+    return replace(facts, routes=tuple(route for route in facts.routes if route.instance != f"node-{number}"))
+
+
+def without_flag(facts: CutoverFacts) -> CutoverFacts:
+    return replace(facts, subnet=replace(facts.subnet, overlap_flag=False))
+
+
+ALIASED = after("add-aliases")
+"""Each of three nodes has its alias and its route; the range and the flag are there."""
+
+
+@pytest.mark.parametrize(
+    ("before", "broken"),
+    [
+        (ALIASED, []),
+        (without_route(ALIASED, 0), ["VM node-0"]),
+        (without_route(ALIASED, 1), []),
+        (without_flag(ALIASED), ["VM node-0"]),
+        (replace(without_flag(ALIASED), subnet=at_rest(3).subnet), []),
+    ],
+    ids=["its route serves", "it has no route", "another has no route", "routes need the flag", "there is no range"],
+)
+def test_a_node_loses_its_alias_only_where_its_route_serves(before: CutoverFacts, broken: list[str]) -> None:
+    first, *others = before.nodes
+    freed = replace(before, nodes=(replace(first, aliases=()), *others))
+    assert ROUTE_BEFORE_UNALIAS.broken(before, freed) == broken
+    assert ROUTE_BEFORE_UNALIAS.broken(before, replace(before, nodes=tuple(others))) == []
+
+
+@pytest.mark.parametrize(
+    ("disproved", "broken"), [("", True), ("aliases-not-matched", True), ("routes-not-served", False)]
+)
+def test_no_routed_node_is_lost_unless_routes_do_not_serve_anyway(disproved: Limitation, broken: bool) -> None:
+    before = replace(at_rest(3), disproved=disproved)
+    assert bool(ROUTED_STAY_REACHABLE.broken(before, without_route(before, 1))) is broken
