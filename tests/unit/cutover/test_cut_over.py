@@ -58,6 +58,7 @@ async def test_forward_and_back() -> None:
     assert [parts.aliases(name) for name in NODES] == [[], [], []]
     assert parts.routes == ROUTES
     assert parts.platform.calls == ["stop", "restore"]
+    assert sum(isinstance(event, OutageExpected) for event in parts.events) == 2
 
 
 @pytest.mark.parametrize("strategy", [OVERLAP, COMPRESSED], ids=lambda strategy: strategy.name)

@@ -132,6 +132,13 @@ async def test_a_machine_without_node_has_no_pod_cidr_and_is_not_unhealthy() -> 
     assert seen.facts.unidentified == {"VM worker-0": "runs, but the API server shows no Node of its name"}
 
 
+async def test_a_vm_of_a_machine_without_node_is_unidentified_whatever_its_name() -> None:
+    parts = Parts()
+    parts.platform.nodes["database"] = None
+    parts.compute.resources[f"{ZONE}/instances/database"] = instance("database")
+    assert list((await observed(parts)).facts.unidentified) == ["VM database"]
+
+
 async def test_every_zone_of_pools_machines_and_saved_routes_is_listed_once() -> None:
     parts = Parts()
     parts.platform.saved = (
