@@ -172,7 +172,7 @@ async def test_a_step_that_failed_and_then_succeeded_may_serve_a_node_that_joins
         return refused
 
     parts = Parts(Strict(joins_and_no_deletion))
-    parts.compute.refusals[f"PATCH {interface('worker-0')}"] = [Transient("internalError", "later")] * 20
+    parts.compute.refusals[f"PATCH {interface('worker-1')}"] = [Transient("internalError", "later")] * 20
     del parts.compute.resources[vm], parts.compute.resources[ROUTES[2]], parts.platform.nodes["worker-2"]
     with pytest.raises(Invalid, match="every node is served again"):
         await parts.cut_over().forward(OVERLAP, at_rest=True)
