@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pytest
 
@@ -325,6 +326,18 @@ async def test_nodes_are_looked_at_between_two_observations_and_not_together_wit
     await run(FakeCluster(at_rest(3), meanwhile=observe, joining=look))
     assert len(looks) > len(observations)
     assert not looks & observations
+
+
+async def test_nodes_are_looked_at_each_second_only_while_one_is_on_trial() -> None:
+    looks: dict[bool, list[float]] = {True: [], False: []}
+
+    def look(cluster: FakeCluster) -> CutoverFacts:
+        looks[bool(cluster.facts.on_trial)].append(cluster.clock.now())
+        return cluster.facts
+
+    await run(FakeCluster(at_rest(3), joining=look))
+    on_trial, otherwise = ({later - earlier for earlier, later in pairwise(times)} for times in looks.values())
+    assert min(on_trial) == 1.0 < min(otherwise)
 
 
 async def test_a_barrier_is_left_when_something_more_urgent_turns_up() -> None:
