@@ -20,10 +20,12 @@ from dualstack.plan.steps import (
     RemoveAliases,
     RemoveSecondaryRange,
     RestoreController,
+    RestoreRoutes,
     SaveRoutes,
     SetOverlapFlag,
     StopController,
 )
+from dualstack.plan.steps.decoys import AddDecoyRange, CreateDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.steps.subnet import RemoveRangeCanary
 from dualstack.plan.strategies import STRATEGIES, choose
@@ -255,3 +257,26 @@ def test_only_our_own_alias_moves_when_it_is_added() -> None:
         facts = replace(facts, nodes=(replace(facts.nodes[0], aliases=held),))
         assert AddAliases(("node-0",)).precondition(facts) == []
         assert AddAliases(("node-0",)).effect(facts).nodes[0].aliases == (alias(0), other)
+
+
+@pytest.mark.parametrize(
+    ("has_range", "flag", "possible"),
+    [(False, False, True), (False, True, True), (True, True, True), (True, False, False)],
+)
+def test_a_route_in_the_range_needs_the_flag(*, has_range: bool, flag: bool, possible: bool) -> None:
+    facts = at_rest(1)
+    ranges = ((RANGE, facts.pods_cidr),) if has_range else ()
+    facts = replace(facts, subnet=replace(facts.subnet, secondary_ranges=ranges, overlap_flag=flag))
+    assert (RestoreRoutes(("node-0",)).precondition(facts) == []) is possible
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_the_range_of_the_decoys_needs_the_flag(*, flag: bool) -> None:
+    facts = at_rest(1)
+    facts = replace(facts, subnet=replace(facts.subnet, overlap_flag=flag))
+    assert (AddDecoyRange().precondition(facts) == []) is flag
+
+
+@pytest.mark.parametrize(("home", "possible"), [("10.127.252.0/22", True), ("", False)])
+def test_decoys_need_a_block(home: str, *, possible: bool) -> None:
+    assert (CreateDecoys(home=home).precondition(at_rest(1)) == []) is possible
