@@ -72,7 +72,7 @@ class _Run:
         shoot: str,
         change_times: ChangeTimes,
         *,
-        announce: bool = True,
+        announce: bool,
     ) -> None:
         self._actuator = actuator
         self._strategy = strategy
