@@ -17,9 +17,7 @@ def unused_block(facts: CutoverFacts, *, longest: int = 32) -> str | None:
 
     It is as large as that of a node, or larger if its prefix would be longer than `longest`.
     """
-    node_sized = max(
-        (block.prefixlen for block in _of_nodes(facts)), default=min(parse(facts.pods_cidr).prefixlen + 8, 32)
-    )
+    node_sized = max((block.prefixlen for block in _of_nodes(facts)), default=parse(facts.pods_cidr).prefixlen + 8)
     return unused_range(facts, min(node_sized, longest))
 
 
