@@ -103,27 +103,6 @@ def test_p24_without_an_image_for_decoys_the_canary_of_25_nodes_is_back_within_a
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "slow"), [(1, False), (2, False), (12, True), (35, True)])
-def test_p24_among_25_nodes_the_canary_is_back_within_a_minute_unless_an_operation_is_slow(
-    seed: int, slow: bool
-) -> None:
-    """With the latency of requests; seeds 12 and 35 have an update of an interface that takes five times the median."""
-    unmatched = FabricKnobs(alias_matched=False)
-
-    async def main() -> None:
-        latency = LatencyProfile(requests=OBSERVED_REQUESTS)
-        async with storm_world(nodes=25, seed=seed, fabric_knobs=unmatched, latency=latency) as world:
-            assert await world.reconcile() is not None
-            await world.clock.sleep(60.0)
-            assert (world.longest() > LONGEST) == slow
-            assert 0.0 < world.longest() <= world.at_most()
-            assert measured_differences(world.measured(), world.ledger()) == []
-            assert set.intersection(*({pair.source, pair.destination} for pair in world.broken()))
-
-    virtually(main)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("nodes", "seed"), [(25, 12), (25, 35), (40, 1), (100, 2)])
 def test_p24_in_a_large_cluster_a_temporary_vm_shows_without_an_outage_that_aliases_are_not_matched(
     nodes: int, seed: int
