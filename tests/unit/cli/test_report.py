@@ -15,7 +15,7 @@ from dualstack.cli.html.page import render
 from dualstack.model.errors import InvalidInput
 
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
-"""One saved document of each schema: a later version must be able to read them."""
+"""One saved document of each schema that this version reads."""
 NAMES = sorted(path.stem for path in DOCUMENTS.glob("*.json"))
 VOID = {"meta", "br"}
 
