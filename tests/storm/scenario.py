@@ -46,6 +46,7 @@ STEPS = (
     "remove-secondary-range",
     "restore-routes",
 )
+DECOY_STEPS = ("create-decoys", "add-decoy-range", "alias-decoys", "drop-decoy-route", "remove-decoys")
 QUOTAS: tuple[tuple[str, str, int, int], ...] = (
     ("instances.updateNetworkInterface", "ALIASES_PER_NETWORK_GLOBAL", 0, 8),
     ("subnetworks.patch", "SUBNET_RANGES_PER_NETWORK", 2, 5),
@@ -73,6 +74,8 @@ class Scenario:
     losses: tuple[Loss, ...]
     requests_take_time: bool = False
     """Whether answers take as long as observed (docs/reference/compute-engine.md#request-latency), or no time."""
+    probed: bool = False
+    """Whether the operator has an image for the decoy check, which is then made."""
 
     @classmethod
     def of(cls, seed: int) -> Scenario:
@@ -104,7 +107,7 @@ class Scenario:
                 for _ in range(draw.choice((0, 0, 0, 1, 2)))
             ),
         )
-        return replace(
+        drawn = replace(
             drawn,
             knobs=replace(
                 drawn.knobs,
@@ -115,7 +118,11 @@ class Scenario:
                 alias_over_route=draw.choice(("accept", "accept", "accept", "refuse")),
             ),
             requests_take_time=draw.random() < 0.3,
+            probed=draw.random() < 0.5,
         )
+        if drawn.probed and drawn.kill is not None and draw.random() < 0.5:
+            drawn = replace(drawn, kill=(draw.choice(DECOY_STEPS), drawn.kill[1]))
+        return drawn
 
     @property
     def undisturbed(self) -> bool:
@@ -125,7 +132,7 @@ class Scenario:
     def __str__(self) -> str:
         words = [f"{self.nodes} nodes of {describe(self.shoot)}", f"propagation {self.lag}", *map(str, self.faults)]
         words += [str(part) for part in (self.knobs, self.fabric, *self.losses)]
-        words += ["answers as late as observed"] if self.requests_take_time else []
+        words += ["answers as late as observed"] * self.requests_take_time + ["decoy check"] * self.probed
         return "; ".join([*words, f"killed at {self.kill}"] if self.kill else words)
 
     def run(self) -> tuple[str, list[str]]:
@@ -144,7 +151,7 @@ class Scenario:
             lag=LAGS[self.lag],
             latency=LatencyProfile(requests=OBSERVED_REQUESTS) if self.requests_take_time else None,
             strategy=self.strategy,
-            prober_image="any",
+            prober_image="any" if self.probed else "",
         )
         async with made as world, probing(world):
             losing = [asyncio.ensure_future(lose(world, loss)) for loss in self.losses]
@@ -175,7 +182,9 @@ class Scenario:
         slower = 2 * max(0.0, LAGS[self.lag].longest - PROPAGATION)
         # The alias that a node gets when it joins is a trial of that node, which its own report shows late.
         shown = 0.0 if self.fabric.alias_matched else REPORT_OF_NEW_NODE
-        if not self.faults and world.longest_wait() > LONGEST + slower + shown:
+        # A node that joins while the decoys' VM is created or deleted gets its route afterwards.
+        longest_wait = LONGEST + slower + shown + world.longest_step("create-decoys", "remove-decoys")
+        if not self.faults and world.longest_wait() > longest_wait:
             broken.append(f"a node that joined waited {world.longest_wait():.1f} s")
         chosen = {event.strategy for event in world.events if isinstance(event, StrategyChosen)}
         if "compressed" in chosen:  # its outage is announced
@@ -193,6 +202,8 @@ class Scenario:
             broken.append("more than one node was unreachable")
         if pairs and self.fabric.alias_matched and self.fabric.unmatched_to_instances:
             broken.append("packets were lost although the facts are as assumed")
+        if pairs and self.probed and not self.losses:
+            broken.append("packets were lost although the decoy check was made")
         if pairs and not any("allowSubnetCidrRoutesOverlap" in str(error) for error in world.errors):
             broken.append("no message names the fact")
         return broken

@@ -26,7 +26,7 @@ from dualstack.gce.workload_identity import Reread
 from dualstack.model import kinds, names
 from dualstack.model.conditions import HEARTBEAT_TIME, with_condition
 from dualstack.model.errors import DualstackError
-from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
+from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepFinished, StepStarted
 from dualstack.model.kinds import Manifest
 from dualstack.operator.queue import delay_after
 from dualstack_sim.actors.network_problem_detector import CONDITION, PERIOD, problems
@@ -326,6 +326,16 @@ class StormWorld:
     def ledger(self) -> Ledger:
         """What the simulated network has recorded of outages so far."""
         return ledger_of(self.fabric, self.clock.now())
+
+    def longest_step(self, *steps: str) -> float:
+        """Seconds of the longest of these steps; 0 if none has ended."""
+        began, longest = dict[str, float](), 0.0
+        for event in self.events:
+            if isinstance(event, StepStarted):
+                began[event.step] = event.at
+            elif isinstance(event, StepFinished) and event.step in steps:
+                longest = max(longest, event.at - began[event.step])
+        return longest
 
     def measured(self) -> list[OutageMeasured]:
         """The outages that the product has measured."""

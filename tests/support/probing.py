@@ -13,7 +13,6 @@ from dualstack.prober.manifest import addresses_of
 from dualstack.prober.report import NAME, NAMESPACE, ProbeLog
 from dualstack_sim.fabric import Fabric
 from dualstack_sim.kube.store import KubeStore
-from dualstack_sim.world.gardener.builder import World
 
 PERIOD = 5.0
 
@@ -27,8 +26,6 @@ class Probed(Protocol):
     def store(self) -> KubeStore: ...
     @property
     def fabric(self) -> Fabric: ...
-    @property
-    def world(self) -> World: ...
 
 
 @asynccontextmanager
@@ -50,9 +47,9 @@ async def _probe(made: Probed, silent: Collection[str]) -> None:
         if daemon_set is None:
             books.clear()
         else:
-            for node in made.world.nodes:
-                if node.name not in silent:
-                    _round(made, node.name, books.setdefault(node.name, ProbeLog(node.name, addresses_of(daemon_set))))
+            for node in made.store.list(kinds.NODE):
+                if (name := node["metadata"]["name"]) not in silent:
+                    _round(made, name, books.setdefault(name, ProbeLog(name, addresses_of(daemon_set))))
         await made.clock.sleep(PERIOD)
 
 

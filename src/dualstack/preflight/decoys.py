@@ -17,9 +17,6 @@ from dualstack.preflight.check import Check, NotApplicable, Problem
 from dualstack.preflight.inventory import Inventory, Source
 from dualstack.preflight.quotas import over_quotas, peak
 
-LONGEST = 60
-"""Seconds for which a failed trial may make one node unreachable before the decoy check is made without a request."""
-
 VM = {"INSTANCES": 1, "CPUS": 2, "CPUS_ALL_REGIONS": 2}
 """What the VM adds to quotas."""
 
@@ -37,19 +34,18 @@ _READS: tuple[Source, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class DecoyCheck:
-    """Whether it is made, and the reason as a clause where no request is: for it, or for a trial that may take longer
-    than `LONGEST` without it."""
+    """Whether it is made, and the reason as a clause where no request is: for it, or what stands in its way."""
 
     made: bool
     reason: str = ""
 
 
 def decoy_check(inventory: Inventory) -> DecoyCheck:
-    """Whether the check is made: as requested, else where a failed trial would last longer than `LONGEST` and nothing
-    stands in the way of the check."""
+    """Whether the check is made: as requested, else where a fact would be tried on a node and nothing stands in the
+    way of the check."""
     if inventory.settings.decoys is not None:
         return DecoyCheck(inventory.settings.decoys)
-    if (seconds := _failed_trial(inventory)) <= LONGEST:
+    if not (seconds := _failed_trial(inventory)):
         return DecoyCheck(False)
     if found := _obstacles(inventory):
         return DecoyCheck(False, f"the decoy check is not made: {', '.join(found)}")
@@ -85,8 +81,8 @@ def decoy_room(inventory: Inventory) -> Iterator[Problem]:
         yield from (Problem(about, evidence, "decoys") for evidence in _in_the_way(inventory))
         return
     seconds = _failed_trial(inventory)
-    if seconds <= LONGEST or inventory.deleted_elsewhere:
-        raise NotApplicable(f"no decoy check is requested, and no trial can last longer than {LONGEST} s")
+    if not seconds or inventory.deleted_elsewhere:
+        raise NotApplicable("no decoy check is requested, and no node will be on trial")
     nodes = len(facts.pod_cidr_of)
     for evidence in _obstacles(inventory):
         cost = f"a trial that fails makes the pods of one of {nodes} nodes unreachable for {seconds} s"
@@ -94,9 +90,9 @@ def decoy_room(inventory: Inventory) -> Iterator[Problem]:
 
 
 def _failed_trial(inventory: Inventory) -> int:
-    """In seconds; 0 if no node will be on trial whose fact the decoy check could prove."""
+    """In seconds; 0 if no node will try a fact that the decoy check could prove, or no other node reaches its pods."""
     facts = inventory.facts
-    if not inventory.strategy.lossless or facts.range_present:
+    if not inventory.strategy.lossless or facts.range_present or len(facts.pod_cidr_of) < 2:
         return 0
     return round(failed_trial(OVERLAP, facts, inventory.settings))
 

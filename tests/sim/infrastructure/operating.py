@@ -22,7 +22,7 @@ from dualstack.operator.landscape import CONTROLLERS
 from dualstack.operator.queue import Key, KeyedQueue
 from dualstack.operator.shoot_nodes import ShootNodes
 from dualstack.operator.watches import Watches
-from tests.sim.infrastructure.scene import PROBER_IMAGE, QUICK, Scene
+from tests.sim.infrastructure.scene import QUICK, Scene
 from tests.support.clusters import OneShoot, one_api_server
 
 LONGEST = 60.0
@@ -36,7 +36,7 @@ class Operating:
         kube, clock, emit = made.kube, made.clock, made.events.append
         self.made = made
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        infrastructure = made.controller(**{"settings": QUICK, "prober_image": PROBER_IMAGE} | options)
+        infrastructure = made.controller(**{"settings": QUICK, "prober_image": made.prober_image} | options)
         self._controllers: dict[str, Controller] = {
             "shoot": ShootController(one_api_server(kube), clock, emit),
             "annotations": AnnotationController(one_api_server(kube), clock, emit),

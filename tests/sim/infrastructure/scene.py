@@ -77,6 +77,7 @@ class Scene:
     clusters: Clusters
     garden: KubeStore
     """`store`, unless the API servers are separate."""
+    prober_image: str = ""
     events: list[AnyEvent] = field(default_factory=list)
 
     @property
@@ -108,7 +109,7 @@ class Scene:
 
     async def reconcile(self, **options: Any) -> float | None:
         """One reconcile by a controller of its own, with short barriers unless `options` say otherwise."""
-        controller = self.controller(**{"settings": QUICK, "prober_image": PROBER_IMAGE} | options)
+        controller = self.controller(**{"settings": QUICK, "prober_image": self.prober_image} | options)
         return await controller.reconcile(self.shoot, self.namespace)
 
     async def until(self, look: Callable[[], bool], within: float) -> None:
@@ -287,6 +288,7 @@ async def scene(
     latency: LatencyProfile | None = None,
     dress: Callable[[web.Application], None] | None = None,
     separate: bool = False,
+    prober_image: str = "",
 ) -> AsyncIterator[Scene]:
     """Both servers on loopback, with the cluster at rest; `empty`: a project in which nothing has been created yet.
 
@@ -353,6 +355,7 @@ async def scene(
             pods=ControllerPods(store, clock, world.technical_id),
             clusters=_separate(store, *others) if separate else one_api_server(kube),
             garden=others[0],
+            prober_image=prober_image,
         )
         await stack.enter_async_context(running(made.pods.run()))
         yield made

@@ -16,7 +16,7 @@ from dualstack_sim.compute.project.knobs import Knobs
 from dualstack_sim.fabric.profile import FabricKnobs
 from dualstack_sim.faults import FaultRule
 from tests.sim.infrastructure.end_state import assert_end_state, assert_no_decoys
-from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, scene
+from tests.sim.infrastructure.scene import NS, PROBER_IMAGE, SUBNET, ZONE, scene
 from tests.sim.infrastructure.way_back import BACK, annotate, assert_on_routes
 from tests.support.probing import probing
 
@@ -28,7 +28,7 @@ DECOY = f"{NS}-dualstack-decoy"
 
 
 async def test_the_cloud_proves_itself_before_any_node_is_touched_and_nothing_is_left() -> None:
-    async with scene() as made, probing(made):
+    async with scene(prober_image=PROBER_IMAGE) as made, probing(made):
         made.trigger(annotations=DECOYS)
         await made.reconcile()
         await assert_end_state(made)
@@ -42,7 +42,7 @@ async def test_the_cloud_proves_itself_before_any_node_is_touched_and_nothing_is
 
 
 async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
-    async with scene() as made:
+    async with scene(prober_image=PROBER_IMAGE) as made:
         seen: dict[str, Any] = {}
 
         def listen(event: AnyEvent) -> None:
@@ -79,7 +79,7 @@ async def test_the_vm_and_the_pods_are_as_harmless_as_can_be() -> None:
 
 
 async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() -> None:
-    async with scene(fabric_knobs=FabricKnobs(alias_matched=False)) as made, probing(made):
+    async with scene(fabric_knobs=FabricKnobs(alias_matched=False), prober_image=PROBER_IMAGE) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
         assert "cannot reach 100.127.255.64/26 of the decoy VM" in said
@@ -92,7 +92,10 @@ async def test_where_aliases_carry_nothing_not_even_the_canary_loses_a_packet() 
 
 
 async def test_where_routes_carry_nothing_inside_a_range_no_node_is_affected() -> None:
-    async with scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False)) as made, probing(made):
+    async with (
+        scene(fabric_knobs=FabricKnobs(unmatched_to_instances=False), prober_image=PROBER_IMAGE) as made,
+        probing(made),
+    ):
         made.trigger(annotations=DECOYS)
         said = await made.refusal()
         assert "cannot reach 100.127.255.0/26 of the decoy VM" in said
@@ -103,7 +106,7 @@ async def test_where_routes_carry_nothing_inside_a_range_no_node_is_affected() -
 
 
 async def test_pods_that_say_nothing_are_no_proof() -> None:
-    async with scene() as made:
+    async with scene(prober_image=PROBER_IMAGE) as made:
         silent = made.world.nodes[0].name
         async with probing(made, silent=(silent,)):
             made.trigger(annotations=DECOYS)
@@ -116,7 +119,7 @@ async def test_pods_that_say_nothing_are_no_proof() -> None:
 
 
 async def test_a_vm_that_cannot_be_read_back_is_made_anew() -> None:
-    async with scene() as made, probing(made):
+    async with scene(prober_image=PROBER_IMAGE) as made, probing(made):
         inserted = made.compute.answer(
             "instances.insert",
             ZONE,
@@ -145,7 +148,10 @@ async def test_a_vm_that_cannot_be_read_back_is_made_anew() -> None:
 @pytest.mark.parametrize("method", ["instances.insert", "routes.insert"])
 async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None:
     refused = HttpFault(403, "quotaExceeded", "Quota exceeded.")
-    async with scene(FaultRule(method, Fault(error_before=refused), count=1)) as made, probing(made):
+    async with (
+        scene(FaultRule(method, Fault(error_before=refused), count=1), prober_image=PROBER_IMAGE) as made,
+        probing(made),
+    ):
         made.trigger(annotations=DECOYS)
         assert "Quota exceeded." in await made.refusal()
         await assert_no_decoys(made)
@@ -158,7 +164,7 @@ async def test_what_the_cloud_refuses_leaves_nothing_behind(method: str) -> None
 
 
 async def test_where_the_api_ignores_the_flag_no_vm_is_made() -> None:
-    async with scene(knobs=Knobs(overlap_flag="hidden")) as made, probing(made):
+    async with scene(knobs=Knobs(overlap_flag="hidden"), prober_image=PROBER_IMAGE) as made, probing(made):
         made.trigger(annotations=DECOYS)
         assert "the API ignores the overlap flag" in await made.refusal()
         assert "create-decoys" not in made.steps()
@@ -172,7 +178,7 @@ async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
         if isinstance(event, StepStarted) and event.step == step:
             annotate(made, BACK | DECOYS)
 
-    async with scene(knobs=None) as made, probing(made):
+    async with scene(knobs=None, prober_image=PROBER_IMAGE) as made, probing(made):
         made.trigger(annotations=DECOYS)
         said = await made.refusal(emit=listen)
         await assert_no_decoys(made)
@@ -182,7 +188,7 @@ async def test_the_way_back_from_every_step_takes_them_along(step: str) -> None:
 
 
 async def test_decoys_that_are_wanted_no_more_go() -> None:
-    async with scene() as made, probing(made):
+    async with scene(prober_image=PROBER_IMAGE) as made, probing(made):
         made.trigger(annotations=DECOYS)
         await made.killed_at("gate-decoy-alias")
         made.trigger(annotations={"dualstack.dev/decoys": "false"})
@@ -202,7 +208,7 @@ async def test_decoys_that_are_wanted_no_more_go() -> None:
 async def test_what_cannot_be_had_is_refused_before_anything_is_done(
     options: dict[str, Any], nodes: int | None, said: str
 ) -> None:
-    async with scene(nodes=nodes) as made:
+    async with scene(nodes=nodes, prober_image=PROBER_IMAGE) as made:
         made.trigger(annotations=DECOYS)
         before = made.mutations()
         assert said in await made.refusal(**options)
@@ -211,7 +217,7 @@ async def test_what_cannot_be_had_is_refused_before_anything_is_done(
 
 
 async def test_a_cluster_that_is_deleted_takes_them_along() -> None:
-    async with scene() as made:
+    async with scene(prober_image=PROBER_IMAGE) as made:
         made.trigger(annotations=DECOYS)
         await made.killed_at("gate-decoy-ready")
         for node in made.world.nodes:

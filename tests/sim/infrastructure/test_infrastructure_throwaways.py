@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sim.infrastructure.deletion import delete, delete_vms, what_is_there
-from tests.sim.infrastructure.scene import NS, SUBNET, ZONE, Scene, scene
+from tests.sim.infrastructure.scene import NS, PROBER_IMAGE, SUBNET, ZONE, Scene, scene
 from tests.sim.infrastructure.way_back import ALLOW
 from tests.support.probing import probing
 
@@ -64,7 +64,7 @@ async def test_a_drill_does_not_delete_a_foreign_route_of_its_name(description: 
 
 @pytest.mark.parametrize("description", ["kept by hand", "dualstack-decoy"])
 async def test_a_decoy_check_does_not_delete_foreign_routes_of_its_names(description: str) -> None:
-    async with scene() as made, probing(made):
+    async with scene(prober_image=PROBER_IMAGE) as made, probing(made):
         await strangers(made, *NAMES[1:], description=description)
         said = await refusal(made, "dualstack.dev/decoys")
         assert f"route {DECOY}-1 already exists and does not belong to this cluster" in said
@@ -100,7 +100,7 @@ async def test_what_was_cut_off_goes_with_its_shoot_and_what_is_named_like_it_st
 
 
 async def test_a_vm_of_another_network_is_no_decoy_whatever_it_is_called() -> None:
-    async with scene() as made, probing(made):
+    async with scene(prober_image=PROBER_IMAGE) as made, probing(made):
         await strangers(made)
         body = {"name": "theirs", "network": "global/networks/elsewhere", "ipCidrRange": "192.168.0.0/24"}
         await insert(made, "subnetworks", SUBNET, body)

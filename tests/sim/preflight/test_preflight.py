@@ -166,7 +166,7 @@ async def test_limits_that_cannot_be_counted_are_a_risk_and_stop_nothing() -> No
         made.trigger()
         await made.reconcile()
         await assert_end_state(made)
-        assert announced(made)["StrategyChosen"].startswith("overlap: the default. ")
+        assert announced(made)["StrategyChosen"].startswith("overlap: the default; the decoy check is not made: ")
 
 
 async def test_auto_does_not_choose_an_outage_because_of_a_missing_permission() -> None:
@@ -351,7 +351,7 @@ async def test_p21_the_file_of_gardener_rules_the_risk_out() -> None:
     async with scene() as made:
         made.trigger()
         await made.reconcile()
-        assert "PreflightRisk" not in announced(made)
+        assert "disable-address-manager" not in announced(made)["PreflightRisk"]
 
 
 async def test_a_finished_cut_over_is_checked_too_before_the_rest_of_the_migration() -> None:

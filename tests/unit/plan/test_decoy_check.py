@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.settings import Settings
-from dualstack.plan.steps import AddSecondaryRange, SetOverlapFlag
+from dualstack.plan.steps import AddSecondaryRange, RestoreRoutes, SetOverlapFlag
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
-from dualstack.plan.strategies.decoys import remove_unneeded
-from tests.support.cluster_facts import at_rest, node
+from dualstack.plan.strategies.base import Strategy
+from dualstack.plan.strategies.decoys import make_way, remove_unneeded
+from dualstack.plan.strategies.overlap import OVERLAP
+from dualstack.plan.strategies.prepare import PREPARE
+from tests.support.cluster_facts import STOPPED, at_rest, node, states
 
 HOME = "10.127.252.0/22"
 STATIC, ALIAS, BOTH = "10.127.252.0/24", "10.127.253.0/24", "10.127.254.0/24"
@@ -65,16 +69,38 @@ def test_decoys_stay_while_they_are_of_use(facts: CutoverFacts) -> None:
         (CREATED, Settings()),
         (with_decoys(replace(CREATED.decoys, home="")), SETTINGS),
         (with_decoys(replace(RANGED.decoys, routes=frozenset({BOTH}))), SETTINGS),
-        (replace(CREATED, nodes=(*CREATED.nodes, replace(node(7), pod_cidr=ALIAS))), SETTINGS),
         (gates.DECOY_HANDOVER.effect(CREATED), SETTINGS),
         (AddSecondaryRange().effect(CREATED), SETTINGS),
         (replace(CREATED, routes=CREATED.routes[1:]), SETTINGS),
         (replace(CREATED, routes=(), nodes=()), SETTINGS),
     ],
     ids=[
-        *("not requested", "the VM does not run", "half removed", "a node in their blocks", "proved"),
+        *("not requested", "the VM does not run", "half removed", "proved"),
         *("the pod range exists", "an unreachable node", "no route to prove anything for"),
     ],
 )
 def test_decoys_go_when_they_are_of_no_use(facts: CutoverFacts, settings: Settings) -> None:
     assert remove_unneeded(facts, settings) == RemoveDecoys()
+
+
+JOINED = replace(RANGED, nodes=(*RANGED.nodes, node(7)), controller=STOPPED)
+"""A third node, which has no route yet."""
+
+
+def test_a_node_that_joins_gets_its_route_before_the_check_goes_on() -> None:
+    steps = islice(states(OVERLAP, JOINED, SETTINGS), 3)
+    assert [step.id for step, _ in steps] == ["restore-routes", "save-routes", "barrier-decoy-range"]
+    assert PREPARE.next_transition(JOINED, SETTINGS) == gates.FLAG
+
+
+def test_decoys_go_where_the_route_of_a_node_that_joined_is_refused() -> None:
+    refused = replace(JOINED, refused=frozenset({RestoreRoutes.id}))
+    assert OVERLAP.next_transition(refused, SETTINGS) == RemoveDecoys()
+
+
+@pytest.mark.parametrize("strategy", [OVERLAP, PREPARE], ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize("decoys", [CREATED.decoys, DecoyFacts(range=HOME)], ids=["their VM", "their range alone"])
+def test_decoys_in_whose_blocks_a_node_is_go_before_it_gets_its_route(strategy: Strategy, decoys: DecoyFacts) -> None:
+    within = replace(JOINED, nodes=(*RANGED.nodes, replace(node(7), pod_cidr=ALIAS)), decoys=decoys)
+    assert strategy.next_transition(within, SETTINGS) == RemoveDecoys()
+    assert make_way(replace(within, decoys=DecoyFacts()), SETTINGS) is None

@@ -30,7 +30,7 @@ from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.base import Strategy, obstacles
-from dualstack.plan.strategies.decoys import overlaps_node
+from dualstack.plan.strategies.decoys import make_way
 from dualstack.plan.strategies.finish import FINISH
 from dualstack.plan.strategies.prepare import PREPARE
 from tests.support.cluster_facts import RANGE, RUNNING, alias, at_rest, last, node, restarted, states
@@ -272,7 +272,7 @@ def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, coun
 
 
 @pytest.mark.parametrize(
-    ("decoys", "overlaps"),
+    ("decoys", "go"),
     [
         (DecoyFacts(), False),
         (DecoyFacts(home="10.96.0.0/22"), True),
@@ -280,5 +280,5 @@ def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, coun
         (DecoyFacts(home="10.127.252.0/22", range="10.127.252.0/22"), False),
     ],
 )
-def test_decoys_overlap_a_node_only_where_they_have_blocks(decoys: DecoyFacts, *, overlaps: bool) -> None:
-    assert overlaps_node(replace(at_rest(2), decoys=decoys)) is overlaps
+def test_decoys_are_in_the_way_only_of_a_node_in_their_blocks(decoys: DecoyFacts, *, go: bool) -> None:
+    assert make_way(replace(at_rest(2), decoys=decoys), SETTINGS) == (RemoveDecoys() if go else None)

@@ -271,7 +271,7 @@ APPEARS: list[tuple[str, Inventory, str]] = [
     ),
     (
         "network-watched",
-        replace(observing(facts(network_watched=False)), settings=Settings()),
+        replace(observing(facts(network_watched=False)), settings=Settings(), prober_image=""),
         "cluster shoot--foo--bar: no Node has the condition ClusterNetworkProblem or HostNetworkProblem",
     ),
     (
@@ -872,13 +872,15 @@ def of_size(nodes: int, **others: Any) -> Inventory:
     return replace(observing(at_rest(nodes)), settings=Settings(), deleted_elsewhere=False, **others)
 
 
-def test_decoys_are_made_without_a_request_where_a_failed_trial_would_take_more_than_a_minute() -> None:
-    assert [decoy_check(of_size(nodes)).made for nodes in (1, 3, 13, 14, 25, 100)] == [False] * 3 + [True] * 3
-    assert decoy_check(of_size(13)).reason == ""
-    assert decoy_check(of_size(25)).reason == (
-        "the decoy check is made first, because a trial that fails would make the pods of one node unreachable for 64 s"
-    )
-    assert problems(of_size(25), "decoy-room") == []
+def test_decoys_are_made_without_a_request_unless_no_other_node_could_lose_the_pods() -> None:
+    assert [decoy_check(of_size(nodes)).made for nodes in (1, 2, 3, 25, 100)] == [False, True, True, True, True]
+    assert decoy_check(of_size(1)).reason == ""
+    for nodes, seconds in ((2, 57), (25, 64)):
+        assert decoy_check(of_size(nodes)).reason == (
+            "the decoy check is made first, because a trial that fails would make the pods of one node unreachable for "
+            f"{seconds} s"
+        )
+        assert problems(of_size(nodes), "decoy-room") == []
 
 
 @pytest.mark.parametrize("requested", [True, False])
@@ -940,8 +942,8 @@ def test_decoys_that_are_needed_and_cannot_be_made_are_a_risk_with_the_price(
     assert check.reason.startswith(f"the decoy check is not made: {evidence}")
 
 
-def test_obstacles_to_decoys_matter_where_a_failed_trial_would_take_more_than_a_minute() -> None:
-    statuses = [findings(of_size(nodes, prober_image=""), "decoy-room")[0].status for nodes in (13, 14)]
+def test_obstacles_to_decoys_matter_where_another_node_could_lose_the_pods() -> None:
+    statuses = [findings(of_size(nodes, prober_image=""), "decoy-room")[0].status for nodes in (1, 2)]
     assert statuses == ["not-applicable", "problem"]
     elsewhere = replace(of_size(25, prober_image=""), deleted_elsewhere=True)
     assert findings(elsewhere, "decoy-room")[0].status == "not-applicable"

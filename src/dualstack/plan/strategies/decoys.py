@@ -24,6 +24,8 @@ steps, in order:
     DECOY_HANDOVER     D3 was reached throughout
     RemoveDecoys       before the pod CIDR becomes the range, on every way back, and when they are not needed
 
+A node that joins meanwhile gets its route first, and the check goes on.
+
 A present pod range shows that the check passed before; a process killed earlier repeats it.
 """
 
@@ -49,15 +51,23 @@ RETREATS = {gate.id: Stage.ROUTES for gate in gates.DECOYS}
 """Back to routes: what the cloud does not do for the decoys, it does not do for the nodes."""
 
 
+def make_way(facts: CutoverFacts, _: Settings) -> Transition | None:
+    """Remove decoys whose blocks a Node has got as its pod CIDR in the meantime: they keep its route from working."""
+    home = facts.decoys.home or facts.decoys.range
+    in_use = home and any(overlap(home, cidr) for cidr in facts.pod_cidr_of.values())
+    return RemoveDecoys() if in_use else None
+
+
 def remove_unneeded(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    """Remove decoys that are not needed: not requested, proven, stopped, half removed, or in a Node's pod CIDR."""
+    """Remove decoys that are not needed: not requested, proven, stopped, half removed, or while a node stays without
+    its route."""
     if not facts.decoys.present:
         return None
     useless = facts.decoys.vm and not facts.decoys.home
     if facts.decoys.range and facts.decoys.home:
         # Killed during their removal: without its route, D1 would fail although the cloud serves such routes.
         useless = decoy_blocks(facts.decoys.home)[0] not in facts.decoys.routes
-    return RemoveDecoys() if useless or overlaps_node(facts) or not _wanted(facts, settings) else None
+    return RemoveDecoys() if useless or not _wanted(facts, settings) else None
 
 
 def prove(facts: CutoverFacts, settings: Settings) -> Transition | None:
@@ -89,12 +99,6 @@ def _hand_over(facts: CutoverFacts, settings: Settings) -> Transition | None:
         return DropDecoyRoute()
     dropped = Barrier(what="decoy-route", aspects=("decoys",), seconds=settings.barrier_routes)
     return dropped.if_closed(facts) or gates.DECOY_HANDOVER
-
-
-def overlaps_node(facts: CutoverFacts) -> bool:
-    """Whether a Node has got a pod CIDR in the decoys' blocks in the meantime."""
-    home = facts.decoys.home or facts.decoys.range
-    return bool(home) and any(overlap(home, cidr) for cidr in facts.pod_cidr_of.values())
 
 
 def _wanted(facts: CutoverFacts, settings: Settings) -> bool:

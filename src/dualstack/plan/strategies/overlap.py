@@ -7,10 +7,11 @@ the facts alone and yields the next step of its stage, or None when its stage is
 
     _stop        stop cloud-controller-manager, which would create routes again
     clean        delete what an interrupted drill or trial left behind
+    make_way     remove decoys in whose blocks a node is
+    _reroute     create the routes of unreachable VMs while there is no range yet
     remove_unneeded         remove decoys that are not needed
     _save        record the routes
     _stale       delete routes that carry nothing when no other is left
-    _reroute     create the routes of unreachable VMs while there is no range yet
     _flag        allow the range over the routes: packets to addresses without alias then follow the routes
     prove        if requested, prove on decoys what every node is about to depend on
     _try_range   make the block of one node a range of its own: its route must still serve it; remove that range again
@@ -265,10 +266,11 @@ TO_RANGE: tuple[Planner, ...] = (
 _RULES: tuple[Planner, ...] = (
     _stop,
     clean,
+    decoys.make_way,
+    _reroute,
     decoys.remove_unneeded,
     _save,
     _stale,
-    _reroute,
     *TO_RANGE,
     aliases,
     _routes,

@@ -65,7 +65,7 @@ def mark(facts: CutoverFacts) -> str:
     return hashlib.sha256(repr(sorted(facts.pod_cidr_of.items())).encode()).hexdigest()[:16]
 
 
-_RULES = (clean, decoys.remove_unneeded, _await_routes, *TO_RANGE, _repeat, aliases, _known)
+_RULES = (clean, decoys.make_way, _await_routes, decoys.remove_unneeded, *TO_RANGE, _repeat, aliases, _known)
 
 PREPARE = Strategy(
     "prepare",
