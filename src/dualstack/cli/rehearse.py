@@ -45,7 +45,7 @@ from dualstack.cli.live.options import output_options, snapshot_option
     "--decoys/--no-decoys",
     default=None,
     help="Annotate the Shoot so that the operator first tests the cloud's behaviour on a temporary VM, or does not. "
-    "Default: where a trial on a node could make it unreachable for more than 60 s.",
+    "Default: with two nodes or more.",
 )
 @click.option(
     "--rollout",
