@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from dualstack.clock import Clock
 from dualstack.cutover.temporary_routes import TemporaryRoutes
 from dualstack.gce import ComputeClient, Resource
+from dualstack.gce.errors import AlreadyExists, NotReady
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import alias_ranges, first_interface, last_segment, same_resource, secondary_ranges
 from dualstack.kube.apply import apply, owned
@@ -191,7 +192,7 @@ class Decoys:
     async def _create(self, home: str, facts: CutoverFacts, network: str, zone: str | None) -> None:
         blocks = decoy_blocks(home)
         if zone is None:
-            zone = await self._create_vm(home, facts)
+            zone = await self._create_vm(home, facts, network)
         path = self.cluster.instance(zone, decoy_name(self.cluster.name))
         if not facts.decoys.range:
             routes = decoy_routes(self.cluster, network)
@@ -203,13 +204,22 @@ class Decoys:
         for kind, manifest in prober(self.image, [address_in(block) for block in blocks]):
             await apply(self.kube, kind, owned(manifest))
 
-    async def _create_vm(self, home: str, facts: CutoverFacts) -> str:
-        """Create the VM in the zone of a node and from its image; returns the zone."""
+    async def _create_vm(self, home: str, facts: CutoverFacts, network: str) -> str:
+        """Create the VM in the zone of a node and from its image; returns the zone. Raises NotReady when it exists, but
+        no list has shown it yet."""
         node = next((node for node in facts.node_of.values() if node.running), None)
         if node is None:
             raise GateFailed("the decoy check needs a running node in the cluster")
         vm = self._vm(node.zone, await self._image(node.zone, node.name), home)
-        await self.compute.post(f"zones/{node.zone}/instances", vm)
+        try:
+            await self.compute.post(f"zones/{node.zone}/instances", vm)
+        except AlreadyExists as error:
+            found = await self.compute.find(
+                f"zones/{node.zone}/instances/{vm['name']}", fields="description,networkInterfaces"
+            )
+            if not is_decoy(found, network):
+                raise
+            raise NotReady("resourceNotReady", f"VM {vm['name']} exists, but lists do not show it yet") from error
         return node.zone
 
     async def _image(self, zone: str, node: str) -> str:

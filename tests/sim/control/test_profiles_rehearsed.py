@@ -62,7 +62,7 @@ def assert_one_node_for_a_minute(traffic: dict[str, Any]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [("--knob", "K3=no"), ("--profile", "pessimistic", "--knob", "K5=shown")],
+    [("--no-decoys", "--knob", "K3=no"), ("--no-decoys", "--profile", "pessimistic", "--knob", "K5=shown")],
 )
 def test_p24_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[str, ...]) -> None:
     """With K3=no the canary and all other nodes go back to their routes, and none stays unreachable.
@@ -87,7 +87,7 @@ def test_p24_aliases_without_traffic_affect_the_canary_at_most(arguments: tuple[
 def test_p24_one_node_is_unreachable_if_routes_carry_no_traffic_under_a_range() -> None:
     """Not documented for next hops that are VMs (docs/reference/compute-engine.md#open-unmatched-to-instances)."""
     # At a higher speed, the time of the processes themselves counts.
-    outcome = rehearse("--knob", "unmatched-to-instances=no", speed="120")
+    outcome = rehearse("--no-decoys", "--knob", "unmatched-to-instances=no", speed="120")
     assert outcome.status == 1
     assert "static routes do not carry traffic to unassigned addresses" in outcome.result["reason"]
     assert outcome.result["traffic"]["current"] == 0

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 def test_the_cloud_proves_itself_although_the_operator_is_killed_at_every_step_of_it() -> None:
     kills = [word for step in ("create-decoys", "alias-decoys", "remove-decoys") for word in ("--kill-at", step)]
-    outcome = rehearse("--decoys", *kills)
+    outcome = rehearse(*kills)
     assert outcome.status == 0, outcome.err
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
     assert all(kill["at"] is not None for kill in outcome.result["kills"])
@@ -25,7 +25,7 @@ def test_the_cloud_proves_itself_although_the_operator_is_killed_at_every_step_o
 
 
 def test_no_packet_is_lost_where_aliases_carry_nothing() -> None:
-    outcome = rehearse("--decoys", "--knob", "K3=no")
+    outcome = rehearse("--knob", "K3=no")
     assert outcome.status == 1
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
     assert "does not count an alias IP range as a matched resource" in outcome.result["reason"]
@@ -34,7 +34,7 @@ def test_no_packet_is_lost_where_aliases_carry_nothing() -> None:
 
 
 def test_no_packet_is_lost_where_routes_under_a_range_carry_nothing() -> None:
-    outcome = rehearse("--decoys", "--profile", "pessimistic", "--knob", "K5=shown")
+    outcome = rehearse("--profile", "pessimistic", "--knob", "K5=shown")
     assert outcome.status == 1
     assert outcome.result["traffic"]["blackoutSeconds"]["total"] == 0.0
     assert "static routes do not carry traffic to unassigned addresses" in outcome.result["reason"]
@@ -54,7 +54,7 @@ def test_p26_the_annotation_requests_it_as_well_and_one_free_block_is_enough(tmp
     assert "remove-decoys" in asked.err
 
 
-def test_unasked_there_are_no_decoys() -> None:
-    unasked = rehearse()
-    assert unasked.status == 0, unasked.err
-    assert "decoy" not in unasked.err
+def test_refused_there_are_no_decoys() -> None:
+    refused = rehearse("--no-decoys")
+    assert refused.status == 0, refused.err
+    assert "create-decoys" not in refused.err

@@ -38,7 +38,8 @@ def test_p29_the_only_node_dies_after_the_cut_over_and_the_migration_finishes(tm
 
 
 def test_p34_a_roll_out_without_quota_ends_and_names_the_machine_and_the_quota(tmp_path: Path) -> None:
-    outcome = rehearse("--nodes", "2", "--faults", declared(tmp_path, NO_VM_QUOTA), speed="240", within=280.0)
+    arguments = ("--nodes", "2", "--no-decoys", "--faults", declared(tmp_path, NO_VM_QUOTA))
+    outcome = rehearse(*arguments, speed="240", within=280.0)
     assert outcome.status == 1, outcome.err
     assert "Machine shoot--foo--bar-" in outcome.result["reason"]
     assert "Quota 'CPUS' exceeded" in outcome.result["reason"]

@@ -110,11 +110,12 @@ class TestOverlap:
 
     def test_compute_is_changed_as_little_as_possible(self, overlap: Outcome) -> None:
         calls = overlap.result["compute"]["byMethod"]
-        assert calls["routes.delete"] == 3
-        assert calls["instances.updateNetworkInterface"] == 3
-        # flag on, the canary's range added and removed, the pod range, flag off, stack type
+        # those of the nodes, and those of the decoys, whose VM and routes are also created and deleted
+        assert calls["routes.delete"] == 3 + 2
+        assert calls["instances.updateNetworkInterface"] == 3 + 1
+        # flag on, the decoys' range added and removed, the pod range, flag off, stack type
         assert calls["subnetworks.patch"] == 6
-        assert overlap.result["compute"]["mutations"] == 15
+        assert overlap.result["compute"]["mutations"] == 15 + 7
         assert overlap.result["compute"]["rateLimited"] == 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dualstack.cutover.decoys import address_in, home_of
+from dualstack.gce.errors import AlreadyExists, NotReady
 from dualstack.kube.interface import Conflict
 from dualstack.model.errors import GateFailed
 from dualstack.model.events import PropagationMeasured
@@ -108,6 +109,17 @@ async def test_created_again_it_keeps_the_vm_and_makes_what_is_missing() -> None
     assert facts.decoys.routes == {D1, D3}
     assert facts.decoys.prober
     assert facts.decoys.home == BLOCKS
+
+
+async def test_a_vm_that_lists_do_not_show_yet_is_awaited_and_a_foreign_one_is_refused() -> None:
+    check = Check()
+    await check.actuator.observe()
+    await check.actuator.perform(CreateDecoys(home=BLOCKS))
+    with pytest.raises(NotReady, match=f"VM {VM} exists, but lists do not show it yet"):
+        await check.actuator.perform(CreateDecoys(home="10.96.248.0/22"))
+    check.vm()["description"] = "theirs"
+    with pytest.raises(AlreadyExists):
+        await check.actuator.perform(CreateDecoys(home=BLOCKS))
 
 
 async def test_once_the_range_is_there_no_route_is_created() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from dualstack.cli.node_history import History, NodeWay
 from dualstack.cli.rehearsal.world import World
+from dualstack.cutover.decoys import decoy_name
 from dualstack.gce import Resource
 from dualstack.gce.gather import gather_all
 from dualstack.gce.resources import alias_ranges, first_interface, instance_reference
@@ -24,7 +25,9 @@ async def sample(history: History, world: World, at: float) -> None:
         compute.list("global/routes", fields=_ROUTES),
         *(compute.list(f"zones/{zone}/instances", fields=_INSTANCES) for zone in cluster.zones),
     )
-    history.see(ways(routes, (each for found in zones for each in found), cluster.pod_range_name), at)
+    decoy = decoy_name(cluster.name)
+    nodes = (each for found in zones for each in found if each["name"] != decoy)
+    history.see(ways(routes, nodes, cluster.pod_range_name), at)
 
 
 def ways(routes: Iterable[Resource], instances: Iterable[Resource], pod_range: str) -> dict[str, NodeWay]:
