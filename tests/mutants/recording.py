@@ -35,17 +35,17 @@ class Recording:
     tests: Mapping[str, Mapping[int, frozenset[str]]]
 
     def tests_of(self, mutation: Mutation) -> dict[str, float]:
-        """The tests that can notice a mutation, the quickest first, with their seconds.
+        """The tests that can notice a mutation, the likeliest first and of these the quickest, with their seconds.
 
-        Those that execute its statement. A statement of an import can affect each test that executes the module, and
-        one of a module without functions any test.
+        Those that execute its statement. A statement of an import, such as a constant or the default of a field, can
+        affect any test, most likely one that executes the module.
         """
         lines = self.tests.get(mutation.path, {})
         found = _union(lines.get(line, frozenset()) for line in _statement(mutation))
-        if AT_IMPORT in found:
-            found = _union(lines.values())
-            found = (found if found > {AT_IMPORT} else frozenset(self.seconds)) - {AT_IMPORT}
-        return {test: self.seconds[test] for test in sorted(found, key=lambda test: self.seconds[test])}
+        likely = _union(lines.values()) if AT_IMPORT in found else found
+        possible = self.seconds if AT_IMPORT in found else found
+        order = sorted(possible, key=lambda test: (test not in likely, self.seconds[test]))
+        return {test: self.seconds[test] for test in order}
 
 
 def recording(folders: Iterable[str], packages: Sequence[str]) -> Recording:
