@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from dualstack.plan.facts import AliasFacts, ControllerFacts, CutoverFacts, NodeFacts, RouteFacts, SubnetFacts
 from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.steps import Transition
+from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.base import Strategy
 
 PODS = "10.96.0.0/11"
@@ -64,6 +66,17 @@ def last(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> Cutover
     for _, reached in states(strategy, facts, settings):
         facts = reached
     return facts
+
+
+def reached_by(name: str, nodes: int) -> list[CutoverFacts]:
+    """Every state of a strategy, from the first to the last, as a new process sees it."""
+    start, settings = at_rest(nodes), Settings(batch_size=2)
+    return [restarted(facts) for facts in (start, *(facts for _, facts in states(choose(name), start, settings)))]
+
+
+def stands_at(stage: Stage, nodes: int = 3) -> CutoverFacts:
+    """The last state of `overlap` at this stage, as a new process sees it."""
+    return next(facts for facts in reversed(reached_by("overlap", nodes)) if stage_of(facts) is stage)
 
 
 def at_goal(facts: CutoverFacts) -> bool:

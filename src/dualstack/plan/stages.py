@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, auto
 
 from dualstack.plan.facts import CutoverFacts
 
@@ -10,12 +10,12 @@ from dualstack.plan.facts import CutoverFacts
 class Stage(IntEnum):
     """The cut-over ascends, the way back descends; every stage can be left in both directions."""
 
-    ROUTES = 0
-    FLAG = 1
-    RANGE = 2
-    ALIASES = 3
-    CUT = 4
-    DONE = 5
+    ROUTES = auto()
+    FLAG = auto()
+    RANGE = auto()
+    ALIASES = auto()
+    CUT = auto()
+    DONE = auto()
 
     @property
     def words(self) -> str:

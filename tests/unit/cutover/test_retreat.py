@@ -145,7 +145,7 @@ async def test_the_outage_of_a_failed_trial_began_with_the_step_that_put_the_nod
     assert (measured.at - measured.seconds, measured.bound) == (step, "")
 
 
-@pytest.mark.parametrize(("lasts", "recovers"), [(0.0, True), (59.0, True), (61.0, False), (1e6, False)])
+@pytest.mark.parametrize(("lasts", "recovers"), [(0.0, True), (60.0, True), (61.0, False), (1e6, False)])
 async def test_what_a_node_still_reports_a_minute_after_its_route_returned_has_another_cause(
     lasts: float, recovers: bool
 ) -> None:
@@ -166,6 +166,31 @@ async def test_what_a_node_still_reports_a_minute_after_its_route_returned_has_a
     cause = "node node-0 still reports a network problem without the range, so it has another cause"
     assert str(stopped.value) == (words if recovers else f"{words}; {cause}")
     assert clock.now() - back[0] <= SETTINGS.recovery_timeout + SETTINGS.watch_every
+
+
+@pytest.mark.parametrize(("seconds", "outages"), [(30.0, ["at most"]), (31.0, [])])
+async def test_a_report_may_be_due_to_a_trial_unless_the_node_was_served_for_its_first_half_minute(
+    seconds: float, outages: list[str]
+) -> None:
+    """The node on trial reports these seconds after its begin, and another node leaves then."""
+    clock, begun = FakeClock(), list[float]()
+
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        if facts.range_canary and not begun:
+            begun.append(clock.now())
+        reports = facts.range_canary and clock.now() >= begun[0] + seconds
+        return frozenset({"node-0"} if reports else ())
+
+    def left(cluster: FakeCluster) -> CutoverFacts:
+        leaves = begun and clock.now() >= begun[0] + 30.0
+        return replace(cluster.facts, nodes=at_rest(3).nodes) if leaves else cluster.facts
+
+    cluster = FakeCluster(at_rest(4), left, problems={"gate-range-canary": list(NEVER)}, complaints=complaint)
+    cluster.clock, events = clock, list[AnyEvent]()
+    with pytest.raises(GateFailed, match="a node joined or left meanwhile"):
+        await run_cutover(cluster, OVERLAP, SETTINGS, clock, events.append, "shoot--foo--bar")
+    assert on_routes(cluster.facts)
+    assert [event.bound for event in events if isinstance(event, OutageMeasured)] == outages
 
 
 async def test_a_failing_gate_is_checked_every_fifteen_seconds_for_five_minutes() -> None:

@@ -35,6 +35,11 @@ def test_the_wait_for_an_effect_that_does_not_show_grows_too() -> None:
     assert [budget.wait_for_effect() for _ in range(5)] == [2.0, 4.0, 8.0, 10.0, None]
 
 
+def test_by_default_a_step_is_tried_eight_times_at_most_a_minute_apart() -> None:
+    budget = RetryBudget(Settings())
+    assert [budget.wait_for_effect() for _ in range(8)] == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, None]
+
+
 def test_success_resets_the_wait() -> None:
     budget = RetryBudget(SETTINGS)
     assert [budget.wait_for_effect(), budget.wait_for_effect()] == [2.0, 4.0]

@@ -13,7 +13,7 @@ from dualstack.plan.settings import Settings
 from dualstack.plan.steps import AddSecondaryRange, RestoreRoutes, SetOverlapFlag
 from dualstack.plan.steps.decoys import AddDecoyRange, AliasDecoys, CreateDecoys, DropDecoyRoute, RemoveDecoys
 from dualstack.plan.strategies.base import Strategy
-from dualstack.plan.strategies.decoys import make_way, remove_unneeded
+from dualstack.plan.strategies.decoys import make_way, prove, remove_unneeded
 from dualstack.plan.strategies.overlap import OVERLAP
 from dualstack.plan.strategies.prepare import PREPARE
 from tests.support.cluster_facts import STOPPED, at_rest, node, states
@@ -104,3 +104,28 @@ def test_decoys_in_whose_blocks_a_node_is_go_before_it_gets_its_route(strategy: 
     within = replace(JOINED, nodes=(*RANGED.nodes, replace(node(7), pod_cidr=ALIAS)), decoys=decoys)
     assert strategy.next_transition(within, SETTINGS) == RemoveDecoys()
     assert make_way(replace(within, decoys=DecoyFacts()), SETTINGS) is None
+
+
+def test_the_whole_check_comes_before_the_range() -> None:
+    plan = [step.id for step in OVERLAP.transitions(at_rest(2), SETTINGS)]
+    assert plan[plan.index("create-decoys") : plan.index("add-secondary-range")] == [
+        "create-decoys",
+        "gate-decoy-ready",
+        "barrier-flag",
+        "add-decoy-range",
+        "barrier-decoy-range",
+        "gate-decoy-static",
+        "alias-decoys",
+        "gate-decoy-alias",
+        "drop-decoy-route",
+        "barrier-decoy-route",
+        "gate-decoy-handover",
+        "remove-decoys",
+    ]
+
+
+def test_without_an_unused_block_the_check_is_refused() -> None:
+    full = replace(at_rest(1), pods_cidr="10.96.0.0/24")
+    create = prove(full, SETTINGS)
+    assert create == CreateDecoys()
+    assert create.precondition(full) != []

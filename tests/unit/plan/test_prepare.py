@@ -21,7 +21,7 @@ from dualstack.plan.strategies.prepare import FOLLOW, JOINED, PREPARE, mark, pre
 from dualstack.plan.strategies.serve import serve
 from dualstack.plan.strategies.unmatched import UNMATCHED
 from dualstack.plan.strategies.until import DUAL_STACK
-from tests.support.cluster_facts import at_rest, cidr, last, node, restarted
+from tests.support.cluster_facts import at_rest, cidr, last, node, restarted, route
 
 SETTINGS = Settings()
 TRIED = Settings(repeat_alias=True)
@@ -56,6 +56,11 @@ def test_after_a_restart_the_aliases_are_awaited_again() -> None:
 
 def test_a_cluster_without_nodes_has_no_alias_to_wait_for() -> None:
     assert steps(replace(at_rest(0), controller=KEPT)) == ["add-secondary-range"]
+
+
+def test_the_range_covers_the_route_of_a_vm_that_is_gone_only_with_the_flag() -> None:
+    facts = replace(at_rest(0), routes=(route(7),), controller=KEPT)
+    assert steps(facts) == ["set-overlap-flag", "barrier-flag", "add-secondary-range"]
 
 
 def test_a_repeated_alias_is_tried_on_the_first_vm_before_the_others_get_theirs() -> None:

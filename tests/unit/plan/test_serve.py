@@ -8,9 +8,12 @@ import pytest
 
 from dualstack.plan.facts import CutoverFacts, as_saved
 from dualstack.plan.settings import Settings
+from dualstack.plan.stages import Stage
 from dualstack.plan.steps import AddAliases, AddSecondaryRange, RemoveAliases, RestoreRoutes, SetOverlapFlag
+from dualstack.plan.strategies.base import Strategy
 from dualstack.plan.strategies.serve import may_pass_later, refusal, serve, without_range
-from tests.support.cluster_facts import at_rest, cidr
+from dualstack.plan.strategies.unmatched import UNMATCHED
+from tests.support.cluster_facts import at_rest, cidr, stands_at
 
 SETTINGS = Settings()
 WITHOUT_ROUTE = replace(at_rest(3), routes=at_rest(3).routes[1:])
@@ -29,7 +32,12 @@ def without_aliases(facts: CutoverFacts) -> CutoverFacts:
 
 
 def ways(facts: CutoverFacts, *, sacrifice: bool = False) -> list[str]:
-    strategy, tried = serve(sacrifice=sacrifice), list[str]()
+    return ways_of(serve(sacrifice=sacrifice), facts)
+
+
+def ways_of(strategy: Strategy, facts: CutoverFacts) -> list[str]:
+    """Each step that is tried while the ones before it are refused."""
+    tried = list[str]()
     while (step := strategy.next_transition(facts, SETTINGS)) is not None:
         tried.append(step.id)
         facts = facts.with_runtime_state(refused=facts.refused | {refusal(step.id, facts)})
@@ -95,3 +103,24 @@ def test_a_node_that_joins_gets_its_route_unless_it_was_refused() -> None:
     assert without_range(at_rest(3)) is None
     assert without_range(WITHOUT_ROUTE) == RestoreRoutes(("node-0",), optional=True)
     assert without_range(replace(WITHOUT_ROUTE, refused=frozenset({RestoreRoutes.id}))) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "step"),
+    [
+        (stands_at(Stage.ALIASES), "barrier-restored-routes"),
+        (replace(stands_at(Stage.DONE), disproved="aliases-not-matched"), "set-overlap-flag"),
+    ],
+    ids=["nothing was disproved", "no flag, so aliases serve the nodes"],
+)
+def test_after_a_trial_the_aliases_that_serve_nodes_stay_until_their_routes_are_known(
+    facts: CutoverFacts, step: str
+) -> None:
+    planned = UNMATCHED.next_transition(facts, SETTINGS)
+    assert planned is not None
+    assert planned.id == step
+
+
+def test_after_a_trial_unreachable_nodes_cost_no_other_node_its_alias_while_the_flag_is_off() -> None:
+    facts = replace(under_the_range(flag=False), disproved="aliases-not-matched")
+    assert ways_of(UNMATCHED, facts) == ["add-aliases", "set-overlap-flag"]

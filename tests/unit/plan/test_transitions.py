@@ -27,7 +27,7 @@ from dualstack.plan.steps import (
 )
 from dualstack.plan.steps.decoys import AddDecoyRange, CreateDecoys
 from dualstack.plan.steps.headroom import ProveHeadroom
-from dualstack.plan.steps.subnet import RemoveRangeCanary
+from dualstack.plan.steps.subnet import AddRangeCanary, RemoveRangeCanary
 from dualstack.plan.strategies import STRATEGIES, choose
 from dualstack.plan.strategies.back import way_back
 from tests.support.cluster_facts import PODS, RANGE, RUNNING, STOPPED, alias, at_rest, cidr, node, states
@@ -161,6 +161,17 @@ def test_the_range_is_not_added_over_routes_without_the_flag() -> None:
     ]
     foreign = replace(at_rest(0), foreign_routes=(RouteFacts("vpn", "10.96.9.0/24"),))
     assert len(AddSecondaryRange().precondition(foreign)) == 1
+
+
+def test_a_range_with_the_name_of_the_range_canary_is_in_its_way() -> None:
+    step, facts = AddRangeCanary(("node-0",), block=cidr(0)), SetOverlapFlag().effect(at_rest(2))
+    user, same = (
+        replace(facts, subnet=replace(facts.subnet, secondary_ranges=((name, "10.8.0.0/24"),)))
+        for name in ("user-range", "dualstack-canary")
+    )
+    assert step.precondition(user) == []
+    (problem,) = step.precondition(same)
+    assert problem.startswith(f"range dualstack-canary (10.8.0.0/24) of subnet {facts.subnet.name} has the name of")
 
 
 def test_decoys_block_the_range_and_clearing_the_flag() -> None:

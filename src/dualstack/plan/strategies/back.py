@@ -177,7 +177,7 @@ def reachable_alone(facts: CutoverFacts) -> CutoverFacts:
 
 
 def _ungated(facts: CutoverFacts, settings: Settings) -> Transition | None:
-    if facts.range_present and facts.unreachable:
+    if facts.range_present:
         missing = tuple(name for name in facts.unreachable if not facts.routed(name))
         route = RestoreRoutes(missing, optional=True)
         if missing and facts.subnet.overlap_flag and not any(step.startswith(route.id) for step in facts.refused):

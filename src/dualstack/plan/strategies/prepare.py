@@ -42,7 +42,7 @@ def _await_routes(facts: CutoverFacts, _: Settings) -> Transition | None:
 
 def _known(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """Another program may delete the routes at any time after the end."""
-    if not facts.pod_cidr_of or gates.ALIASES.id in facts.passed:
+    if not facts.pod_cidr_of:
         return None
     soaked = Barrier(what="aliases", aspects=("aliases",), seconds=settings.soak_aliases)
     return soaked.if_closed(facts) or gates.ALIASES.if_unpassed(facts)
@@ -50,7 +50,7 @@ def _known(facts: CutoverFacts, settings: Settings) -> Transition | None:
 
 def _repeat(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """Of the first VM that has its alias, before the others get theirs."""
-    holders = [name for name in facts.pod_cidr_of if facts.range_present and facts.alias_in_place(name)]
+    holders = [name for name in facts.pod_cidr_of if facts.alias_in_place(name)]
     return RepeatAlias((min(holders),)).if_unpassed(facts) if settings.repeat_alias and holders else None
 
 

@@ -51,7 +51,7 @@ def next_transition(facts: CutoverFacts, settings: Settings) -> Transition | Non
     must_leave = facts.disproved and facts.range_present and facts.subnet.overlap_flag
     if facts.unreachable:
         return _next_way(facts, settings, sacrifice=False)
-    return _ways(facts, sacrifice=False)[0] if must_leave else back.next_transition(facts, settings)
+    return _leave(facts) if must_leave else back.next_transition(facts, settings)
 
 
 def _next_way(facts: CutoverFacts, _: Settings, *, sacrifice: bool) -> Transition | None:
@@ -94,19 +94,22 @@ def _ways_under_the_range(facts: CutoverFacts, *, sacrifice: bool) -> list[Trans
     missing = _without_route(facts)
     ready = tuple(name for name in facts.unreachable if not alias_obstacles(facts, name))
     alias: list[Transition] = [AddAliases(ready)] if ready else []
-    leave: list[Transition] = [RemoveSecondaryRange()]
-    if facts.all_holders:
-        leave = [RemoveAliases(facts.all_holders, without_traffic=True)]
+    leave = _leave(facts)
     route: list[Transition] = [RestoreRoutes(missing)] if missing else []
     if facts.aliases_carry_nothing:
-        return [*leave, *route]
+        return [leave, *route]
     if facts.disproved == "routes-not-served":
-        return leave
+        return [leave]
     if sacrifice or not facts.subnet.flag_visible or not facts.all_holders:
         route = []
     elif not facts.subnet.overlap_flag:
         route = [SetOverlapFlag()]
-    return [*alias, *route, *(leave if (sacrifice and facts.lost) or not facts.all_holders else ())]
+    return [*alias, *route, *([leave] if (sacrifice and facts.lost) or not facts.all_holders else ())]
+
+
+def _leave(facts: CutoverFacts) -> Transition:
+    """Remove the range, and before it the aliases that keep it."""
+    return RemoveAliases(facts.all_holders, without_traffic=True) if facts.all_holders else RemoveSecondaryRange()
 
 
 def _without_route(facts: CutoverFacts) -> tuple[str, ...]:
