@@ -76,6 +76,7 @@ async def test_a_cluster_of_kubeadm_has_its_own_findings_and_its_own_plan(tmp_pa
             named = {each["id"] for each in ended.result["findings"] if each["status"] in ("problem", "unknown")}
             assert named == {
                 "network-watched",
+                "decoy-room",
                 "node-mask-flag",
                 "ipv6-firewall",
                 "ipv4-only-services",
