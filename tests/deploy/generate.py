@@ -51,7 +51,12 @@ def generated() -> dict[str, str]:
 
 
 def rendered(path: str) -> str:
-    """What `helm template` makes of the chart for one of `MANIFESTS`."""
+    """What one of `MANIFESTS` must be."""
+    return f"# Generated: python -m tests.deploy.generate --manifests\n{template(*MANIFESTS[path])}"
+
+
+def template(*options: str) -> str:
+    """What `helm template` makes of the chart with these options. Raises RuntimeError with what it says."""
     command = [
         str(HELM),
         "template",
@@ -59,12 +64,12 @@ def rendered(path: str) -> str:
         CHART,
         "--namespace=dualstack",
         f"--kube-version={KUBERNETES}",
-        *MANIFESTS[path],
+        *options,
     ]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if run.returncode:
         raise RuntimeError(run.stderr)
-    return f"# Generated: python -m tests.deploy.generate --manifests\n{run.stdout}"
+    return run.stdout
 
 
 def _rights() -> dict[str, str]:

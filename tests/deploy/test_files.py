@@ -11,7 +11,7 @@ import yaml
 from dualstack.cli.operator import operator
 from dualstack.gce.methods import METHODS
 from dualstack.operator.rights import rules
-from tests.deploy.generate import HELM, MANIFESTS, ROOT, generated, rendered
+from tests.deploy.generate import HELM, MANIFESTS, ROOT, generated, rendered, template
 from tests.deploy.manifests import objects, one
 
 LANDSCAPES = {"gardener": ("seed",), "standalone": ("garden", "seed", "shoot")}
@@ -30,6 +30,29 @@ def test_x6_the_manifests_are_what_helm_renders(path: str) -> None:
     """When they are not: make deploy"""
     assert HELM.exists(), "make deploy builds helm"
     assert (ROOT / path).read_text(encoding="utf-8") == rendered(path)
+
+
+IMAGE, OTHER, PRIVATE = "registry.example.com/dualstack:0.1.0", "registry.example.com/other:2", "image.pullSecrets={a}"
+
+
+@pytest.mark.clients
+@pytest.mark.parametrize(
+    ("values", "image"),
+    [
+        ((), IMAGE),
+        ((f"prober.image={OTHER}",), OTHER),
+        ((PRIVATE,), ""),
+        ((PRIVATE, f"prober.image={OTHER}"), OTHER),
+        (("prober.enabled=false", f"prober.image={OTHER}"), ""),
+    ],
+)
+def test_the_image_is_that_of_the_probe_pods_too_where_nodes_can_pull_it(values: tuple[str, ...], image: str) -> None:
+    rendered_objects = list(yaml.safe_load_all(template(*(f"--set={value}" for value in values))))
+    (deployment,) = (each for each in rendered_objects if each and each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == IMAGE
+    given = [each for each in container["args"] if each.startswith("--prober-image")]
+    assert given == [f"--prober-image={image}"] * bool(image)
 
 
 @pytest.mark.parametrize("landscape", LANDSCAPES)

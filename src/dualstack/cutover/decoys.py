@@ -22,9 +22,10 @@ from dualstack.kube.apply import apply, owned
 from dualstack.kube.interface import Conflict, Kube
 from dualstack.model import cidr, enumeration
 from dualstack.model.cluster import Cluster
-from dualstack.model.errors import GateFailed
+from dualstack.model.errors import DualstackError, GateFailed
 from dualstack.model.events import Listener, PropagationMeasured
-from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
+from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE, POD
+from dualstack.model.node_pods import node_of, reason_of
 from dualstack.plan import gates
 from dualstack.plan.facts import CutoverFacts, DecoyFacts
 from dualstack.plan.steps import Gate
@@ -161,7 +162,7 @@ class Decoys:
         leases = await self.kube.list(LEASE, PROBER_HOME)
         reports = {report.node: report for lease in leases if (report := read_report(lease)) and report.at >= oldest}
         silent = sorted(expected - reports.keys())
-        problems = [f"the probe pods of {enumeration.nodes(silent)} have not reported yet"] if silent else []
+        problems = [await self._silence(silent)] if silent else []
         heard = [reports[name] for name in sorted(expected & reports.keys())]
         for number in PROVEN_BY[gate.id]:
             block = decoy_blocks(facts.decoys.home)[number]
@@ -175,6 +176,15 @@ class Decoys:
         if gate == gates.DECOY_ALIAS and not problems:
             self._report_propagation(heard, decoy_blocks(facts.decoys.home)[1])
         return problems
+
+    async def _silence(self, nodes: list[str]) -> str:
+        """Which nodes have not reported, and why the pod of the first has not, if that can be read."""
+        said = f"the probe pods of {enumeration.nodes(nodes)} have not reported yet"
+        try:
+            pods = {node_of(pod): pod for pod in await self.kube.list(POD, PROBER_HOME)}
+        except DualstackError:
+            return said
+        return f"{said} ({nodes[0]}: {reason_of(pods.get(nodes[0]))})"
 
     def _report_propagation(self, reports: list[Report], block: str) -> None:
         """Report how long hosts took to apply the alias, by the first successful probe of each."""

@@ -37,6 +37,7 @@ DECOYS: tuple[Needed, ...] = (
     (NAMESPACE, "", ("get", "create", "delete")),
     *((kind, PROBER_HOME, ("get", "create")) for kind in (SERVICE_ACCOUNT, ROLE, ROLE_BINDING, DAEMON_SET)),
     (LEASE, PROBER_HOME, ("list", "get", "create", "patch")),
+    (POD, PROBER_HOME, ("list",)),
 )
 """What the decoy check needs besides; the API server lets a user grant only rights that it has."""
 

@@ -1,9 +1,11 @@
-"""Pods of this program on every node: a DaemonSet in a namespace of its own, with no rights outside of it."""
+"""Pods of this program on every node: a DaemonSet in a namespace of its own, with no rights outside of it; why one of
+them is not ready."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dualstack.model.json_path import dig
 from dualstack.model.kinds import ROLE, ROLE_BINDING, SERVICE_ACCOUNT, Kind, Manifest
 from dualstack.model.manifests import daemon_set, manifest
 
@@ -51,3 +53,31 @@ def node_pods(
         "capabilities": {"drop": ["ALL"]},
     }
     return result
+
+
+def node_of(pod: Manifest) -> str:
+    """The node that a pod of the DaemonSet runs on or is meant for."""
+    if name := dig(pod, "spec", "nodeName"):
+        return str(name)
+    wanted = ("affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms")
+    for term in dig(pod, "spec", *wanted) or ():
+        for each in term.get("matchFields") or ():
+            if each.get("key") == "metadata.name" and each.get("values"):
+                return str(each["values"][0])
+    return ""
+
+
+def reason_of(pod: Manifest | None) -> str:
+    """Why a pod is not ready."""
+    if pod is None:
+        return "it has no pod; see the events of the DaemonSet"
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or []:
+        state = container.get("state") or {}
+        for each in (state.get("waiting"), state.get("terminated")):
+            if each:
+                return ": ".join(text for text in (each.get("reason"), each.get("message")) if text)
+    for condition in status.get("conditions") or []:
+        if condition.get("status") == "False" and condition.get("message"):
+            return f"{condition.get('reason')}: {condition['message']}"
+    return f"the pod is {status.get('phase') or 'Pending'}"

@@ -124,6 +124,7 @@ nodes                | infrastructure | ~watch          | nodes that join and ne
 services             | shoot          | get list        | kube-dns, and load balancers that stay IPv4
 pods                 | shoot          | list            | CoreDNS, and pods that a roll-out waits for
 configmaps           | shoot network  | get             | whether kube-proxy's, CoreDNS's and the CNI's are applied
+pods                 | infrastructure | ~list           | decoy check: why a pod does not report
 namespaces           | infrastructure | ~create         | decoy check
 namespaces =dualstack-prober | infrastructure | ~get ~patch ~delete | decoy check
 serviceaccounts      | infrastructure | ~create         | decoy check

@@ -30,6 +30,7 @@ from dualstack.model import enumeration
 from dualstack.model.enumeration import clauses
 from dualstack.model.errors import DualstackError, InvalidInput
 from dualstack.model.kinds import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SERVICE, Manifest
+from dualstack.model.node_pods import node_of, reason_of
 from dualstack.traffic.interruptions import Interruption
 from dualstack.traffic.manifests import LABELS, OWNED, contents, namespace
 from dualstack.traffic.node_report import COORDINATOR, NAME, NodeReport, heartbeat, read_report, stale_after
@@ -44,7 +45,7 @@ from dualstack.traffic.pairs import (
     plan_manifest,
     read_plan,
 )
-from dualstack.traffic.pods import members_of, node_of, reason_of
+from dualstack.traffic.pods import members_of
 from dualstack.traffic.summary import PairInterruption, TrafficReport, summarize
 
 HOLD = 60.0

@@ -9,10 +9,10 @@ import pytest
 
 from dualstack.cutover.decoys import address_in, home_of
 from dualstack.gce.errors import AlreadyExists, NotReady
-from dualstack.kube.interface import Conflict
+from dualstack.kube.interface import Conflict, Forbidden
 from dualstack.model.errors import GateFailed
 from dualstack.model.events import PropagationMeasured
-from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE
+from dualstack.model.kinds import DAEMON_SET, LEASE, NAMESPACE, POD, Kind
 from dualstack.plan import gates
 from dualstack.plan.facts import ASPECTS, CutoverFacts
 from dualstack.plan.steps import Gate, Transition
@@ -28,6 +28,7 @@ from tests.support.store_kube import StoreKube
 from tests.unit.cutover.clouds import SUBNET, ZONE, Parts
 
 VM = "kubernetes-dualstack-decoy"
+NO_POD = "(worker-0: it has no pod; see the events of the DaemonSet)"
 BLOCKS = "10.96.252.0/22"
 D1, D2, D3 = "10.96.252.0/24", "10.96.253.0/24", "10.96.254.0/24"
 ADDRESSES = ("10.96.252.2", "10.96.253.2", "10.96.254.2")
@@ -306,7 +307,7 @@ async def test_a_report_counts_while_it_is_newer_than_the_last_change(age: float
     facts = ready(await check.created(), quiet)
     for name in NODES:
         check.report(name, *ADDRESSES, at=check.parts.clock.now() - age)
-    silent = ["the probe pods of nodes worker-0, worker-1, worker-2 have not reported yet"]
+    silent = [f"the probe pods of nodes worker-0, worker-1, worker-2 have not reported yet {NO_POD}"]
     assert await check.actuator.check(gates.DECOY_STATIC, facts) == ([] if counts else silent)
 
 
@@ -322,9 +323,8 @@ async def test_nodes_without_pods_need_no_report_and_unreadable_leases_are_none(
     check.report("worker-0", *ADDRESSES, at=check.parts.clock.now())
     check.report("stranger", at=check.parts.clock.now())
     check.store.upsert(LEASE, {"metadata": {"name": "worker-1", "namespace": HOME}, "spec": {}})
-    assert await check.actuator.check(gates.DECOY_STATIC, facts) == [
-        "the probe pods of node worker-1 have not reported yet"
-    ]
+    (silent,) = await check.actuator.check(gates.DECOY_STATIC, facts)
+    assert silent.startswith("the probe pods of node worker-1 have not reported yet (worker-1: ")
 
 
 async def test_at_most_three_nodes_are_named() -> None:
@@ -332,7 +332,49 @@ async def test_at_most_three_nodes_are_named() -> None:
     facts = ready(await check.created())
     more = replace(facts.nodes[0], name="worker-3")
     found = await check.decoys.check(gates.DECOY_STATIC, replace(facts, nodes=(*facts.nodes, more)))
-    assert found == ["the probe pods of nodes worker-0, worker-1, worker-2 and 1 more have not reported yet"]
+    assert found == [f"the probe pods of nodes worker-0, worker-1, worker-2 and 1 more have not reported yet {NO_POD}"]
+
+
+PULL = {"waiting": {"reason": "ImagePullBackOff", "message": "not authorized"}}
+TERM = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["worker-0"]}]}
+PENDING = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [TERM]}}}
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient memory"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "reason"),
+    [
+        ({"nodeName": "worker-0"}, {"containerStatuses": [{"state": PULL}]}, "ImagePullBackOff: not authorized"),
+        ({"affinity": PENDING}, {"conditions": [UNSCHEDULABLE]}, "Unschedulable: Insufficient memory"),
+        ({"nodeName": "worker-0"}, {"phase": "Running"}, "the pod is Running"),
+    ],
+)
+async def test_a_probe_pod_that_is_silent_is_named_with_the_reason(
+    spec: dict[str, Any], status: dict[str, Any], reason: str
+) -> None:
+    check = Check()
+    facts = ready(await check.created())
+    spec = {"containers": [{"name": "prober", "image": "prober:1"}], **spec}
+    check.store.upsert(POD, {"metadata": {"name": "a", "namespace": HOME}, "spec": spec, "status": status})
+    (found,) = await check.actuator.check(gates.DECOY_READY, facts)
+    assert found.endswith(f" have not reported yet (worker-0: {reason})")
+
+
+async def test_a_probe_pod_is_silent_without_a_reason_where_pods_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check = Check()
+    facts = ready(await check.created())
+    list_all = check.parts.kube.list
+
+    async def refuse(kind: Kind, *arguments: Any, **options: Any) -> Any:
+        if kind == POD:
+            raise Forbidden("pods is forbidden")
+        return await list_all(kind, *arguments, **options)
+
+    monkeypatch.setattr(check.parts.kube, "list", refuse)
+    (found,) = await check.actuator.check(gates.DECOY_READY, facts)
+    assert found.endswith(" have not reported yet")
 
 
 @pytest.mark.parametrize(("last", "seconds"), [(2.26, 2.3), (-5.0, 0.0)])
