@@ -44,7 +44,7 @@ WHOLE_SPEED = 400.0
     type=click.Choice(["prepare", "undo", "finish", "migrate"]),
     help="A command for live clusters instead of the operator's migration.",
 )
-@click.option("--decoys", is_flag=True, help="With the decoy check.")
+@click.option("--decoys/--no-decoys", default=True, show_default=True, help="With the decoy check.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=3, show_default=True, help="Worlds side by side; each mostly waits."
 )

@@ -50,14 +50,14 @@ class RunOptions:
 
     speed: float
     strategy: str
-    decoys: bool = False
+    decoys: bool = True
     command: str = "prepare"
     """For `tests.crash.commands`: `prepare`, `undo` or `finish`."""
 
     @property
     def annotations(self) -> dict[str, str]:
         """Annotations of the Shoot."""
-        return {DECOYS: "true"} if self.decoys else {}
+        return {} if self.decoys else {DECOYS: "false"}
 
 
 class Ended(Protocol):
