@@ -26,7 +26,9 @@ _CONFIG_MAP = "calico-config"
 _DAEMON_SET = "calico-node"
 _IPV4_POOL_NAME, _IPV6_POOL_NAME = "default-ipv4-ippool", "default-ipv6-ippool"
 IP_POOL = Kind(_GROUP, "v1", "IPPool", "ippools", namespaced=False)
-_AUTO_DETECTION = re.compile("first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidr)=.+")
+_AUTO_DETECTION = re.compile(
+    "first-found|kubernetes-internal-ip|(skip-)?interface=.+|cidr=(.+)|can-reach=([a-z0-9.-]+|[0-9A-Fa-f:]+)"
+)
 _IMAGE = "calico/node:v3.30.3"
 _CNI = "cni_network_config"
 _MODES = {"ipipMode": "Never", "vxlanMode": "Never"}
@@ -43,6 +45,7 @@ _FIELDS = {
     f"{FIELD}.overlay": "enabled createPodRoutes",
     f"{FIELD}.snatToUpstreamDNS": "enabled",
     f"{FIELD}.autoScaling": "mode resources",
+    f"{FIELD}.autoScaling.resources": "node typha",
     f"{FIELD}.vxlan": "enabled",
     f"{FIELD}.birdExporter": "enabled",
     f"{FIELD}.multus": "enabled installCNIPlugins",
@@ -252,16 +255,27 @@ def _validate(config: Mapping[str, Any], families: Sequence[str], proxy: bool) -
     subnet = dig(config, "ipam", "cidr")
     if subnet is not None and str(subnet).lower() != "usepodcidr" and not cidr.is_cidr(subnet):
         yield invalid(f"{FIELD}.ipam.cidr", subnet, "must be a CIDR or usePodCIDR")
-    mtu = config.get("vethMTU")
-    if mtu is not None and not (str(mtu).isdecimal() and int(mtu) > 0):
-        yield invalid(f"{FIELD}.vethMTU", mtu, "must be a positive integer")
-    for path in ("ipAutodetectionMethod", "ipv4.autoDetectionMethod", "ipv6.autoDetectionMethod"):
-        method = dig(config, *path.split("."))
-        if method and not _AUTO_DETECTION.fullmatch(method):
-            yield invalid(f"{FIELD}.{path}", method, "must be a method of Calico, such as interface=eth.*")
+    yield from _value_faults(config)
     if not proxy and not dig(config, "ebpfDataplane", "enabled"):
         message = "Disabling kube-proxy is forbidden in conjunction with calico without running in ebpf dataplane"
         yield forbidden("spec.kubernetes.kubeProxy.enabled", message)
+
+
+def _value_faults(config: Mapping[str, Any]) -> Iterator[Fault]:
+    mtu = config.get("vethMTU")
+    if mtu is not None and not mtu.isdecimal():
+        yield invalid(f"{FIELD}.vethMTU", mtu, "must be an integer that is not negative")
+    for path in ("autoScaling.resources.node", "autoScaling.resources.typha"):
+        for name, quantity in (dig(config, *path.split(".")) or {}).items():
+            if name not in ("cpu", "memory"):
+                yield invalid(f"{FIELD}.{path}.{name}", quantity, f"Unsupported resource: {name}")
+            elif not re.search("[1-9]", str(quantity)):
+                yield invalid(f"{FIELD}.{path}.{name}", quantity, "must be specified and cannot be zero")
+    for path in ("ipAutodetectionMethod", "ipv4.autoDetectionMethod", "ipv6.autoDetectionMethod"):
+        method = dig(config, *path.split("."))
+        found = _AUTO_DETECTION.fullmatch(method or "first-found")
+        if not found or (found[2] and not cidr.is_cidr(found[2])):
+            yield invalid(f"{FIELD}.{path}", method, "must be a method of Calico, such as interface=eth.*")
 
 
 CALICO = Cni(

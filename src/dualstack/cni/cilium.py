@@ -29,7 +29,15 @@ _FIELDS = {
     "encryption",
     f"{FIELD}.kubeproxy": "k8sServiceHost k8sServicePort",
     f"{FIELD}.overlay": "enabled createPodRoutes",
-    f"{FIELD}.snatToUpstreamDNS": "enabled",
+    **{
+        f"{FIELD}.{key}": "enabled"
+        for key in (
+            *("hubble", "ipv4", "ipv6", "bpfSocketLBHostnsOnly", "egressGateway", "snatToUpstreamDNS"),
+            *("snatOutOfCluster", "bgpControlPlane"),
+        )
+    },
+    f"{FIELD}.cni": "exclusive",
+    f"{FIELD}.l2Announcements": "enabled leaseDuration leaseRenewDeadline leaseRetryPeriod",
     f"{FIELD}.encryption": "mode enabled nodeToNodeEnabled strictMode",
 }
 """The fields of a NetworkConfig, by path."""
@@ -47,6 +55,7 @@ _WITHOUT_IPV6 = {
     _ROUTING: None,
 }
 """The settings that a migration changes, in a single-stack cluster; None for none."""
+_HOST = re.compile(r"[0-9A-Fa-f:.]+|(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _DEVICE = re.compile(r"[^/\s]{1,15}")
 _KNOWN = {
     "routing-mode": ("native",),
@@ -147,6 +156,9 @@ def _validate(config: Mapping[str, Any], _families: Sequence[str], _proxy: bool)
     port = dig(config, "kubeproxy", "k8sServicePort")
     if port is not None and not 1 <= port <= 65535:
         yield invalid(f"{FIELD}.kubeproxy.k8sServicePort", port, "must be between 1 and 65535")
+    host = dig(config, "kubeproxy", "k8sServiceHost")
+    if host is not None and not _HOST.fullmatch(host):
+        yield invalid(f"{FIELD}.kubeproxy.k8sServiceHost", host, "must be an IP address or a DNS name")
     devices = {f"devices[{index}]": device for index, device in enumerate(config.get("devices") or ())}
     if (device := config.get("directRoutingDevice")) is not None:
         devices["directRoutingDevice"] = device

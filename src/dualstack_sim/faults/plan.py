@@ -223,8 +223,13 @@ class FaultPlan:
         return fault
 
     def denies(self, permission: str) -> bool:
-        """Whether a rule denies the permission."""
-        return any(rule.fault.denied and fnmatchcase(permission, rule.fault.denied) for rule in self._rules)
+        """Whether a rule denies the permission; that counts as injected."""
+        for number, rule in enumerate(self._rules):
+            if rule.fault.denied and fnmatchcase(permission, rule.fault.denied):
+                self._matched[number] += 1
+                self._fired[number] += 1
+                return True
+        return False
 
     def _denied(self, method: str, target: str) -> bool:
         """Whether a rule denies a permission of the method; that is recorded as a fired fault."""

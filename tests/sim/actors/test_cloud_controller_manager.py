@@ -325,6 +325,16 @@ def place_route(env: ActorsFixture, name: str, destination: str, description: st
     env.compute.place("routes", "global", {**body, **hop})
 
 
+async def test_s2_a_new_node_gets_a_provider_id_with_two_slashes() -> None:
+    async with running_actors(alone) as env:
+        place_dual_subnet(env)
+        place_dual_vm(env, A)
+        place_uninitialised(env, A)
+        start_controller(env, CLOUD_ALLOCATOR)
+        await env.eventually(lambda: taints(env, A) == [])
+        assert env.get(NODE, A)["spec"]["providerID"] == f"gce://proj-1/europe-west1-b/{A}"
+
+
 async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_the_nic() -> None:
     async with running_actors(alone) as env:
         place_dual_subnet(env)
@@ -334,7 +344,6 @@ async def test_a_new_dual_stack_node_is_initialised_and_takes_its_ranges_from_th
         await env.eventually(lambda: network(env, A))
         node = env.get(NODE, A)
         assert taints(env, A) == []
-        assert node["spec"]["providerID"] == f"gce://proj-1/europe-west1-b/{A}"
         labels = node["metadata"]["labels"]
         assert labels["topology.kubernetes.io/zone"] == "europe-west1-b"
         assert labels["topology.kubernetes.io/region"] == "europe-west1"

@@ -58,6 +58,7 @@ async def test_permissions_of_each_kind_can_be_granted(cloud: Cloud, plan: Fault
     other = f"compute.{collection}.get"
     deny(plan, own)
     assert await granted(cloud, path, own, other) == [other]
+    assert plan.never_matched() == []
     error = await cloud.refused("DELETE", path)
     assert error["code"] == 403
     assert error["errors"][0]["reason"] == "forbidden"

@@ -132,6 +132,23 @@ def test_rbac_is_for_the_simulated_api() -> None:
     assert (outcome.exit_code, "a real API server has its own authorization" in outcome.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("dualstack.dev/stratgy", "auto", "no such annotation; did you mean dualstack.dev/strategy?"),
+        ("dualstack.dev/decoys", "maybe", '"maybe": supported values: "true", "false"'),
+        ("dualstack.dev/cut-over", "back", "would keep the cluster on its routes; remove it"),
+        ("dualstack.dev/enabled", "false", "would make the operator leave the Shoot alone; remove it"),
+        ("shoot.gardener.cloud/ignore", "true", "it has the annotation shoot.gardener.cloud/ignore"),
+    ],
+)
+def test_p08_annotations_with_which_no_rehearsal_ends_well_are_refused(
+    name: str, value: str, says: str, tmp_path: Path
+) -> None:
+    annotated = shoot_with(lambda shoot: shoot["metadata"].update(annotations={name: value}), tmp_path)
+    assert says in refusal(str(annotated))[0]
+
+
 def test_an_unknown_step_to_kill_at() -> None:
     assert "add-aliases" in refusal(str(EXAMPLE), "--kill-at", "lunch")[0]
 

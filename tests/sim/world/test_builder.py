@@ -224,6 +224,17 @@ def test_the_firewall_allows_pods_and_nodes(scene: _Scene) -> None:
     assert scene.compute.find("firewalls", "global", f"{scene.ns}-allow-internal-access-ipv6") is None
 
 
+def test_s2_nodes_and_machines_have_provider_ids_in_the_spelling_of_their_program(scene: _Scene) -> None:
+    """Two slashes by cloud-controller-manager, three by machine-controller-manager."""
+    machines = scene.store.list(gardener_kinds.MACHINE, scene.ns)
+    spelled = {machine["metadata"]["name"]: machine["spec"]["providerID"] for machine in machines}
+    for node in scene.store.list(kinds.NODE):
+        name, zone = node["metadata"]["name"], node["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        assert node["spec"]["providerID"] == f"gce://{scene.world.project}/{zone}/{name}"
+        assert spelled.pop(name) == f"gce:///{scene.world.project}/{zone}/{name}"
+    assert not spelled
+
+
 def test_each_node_is_one_machine_one_vm_and_one_route(scene: _Scene) -> None:
     expected = sum(pool.minimum for pool in scene.shoot.pools)
     nodes = {node["metadata"]["name"]: node for node in scene.store.list(kinds.NODE)}
@@ -239,7 +250,6 @@ def test_each_node_is_one_machine_one_vm_and_one_route(scene: _Scene) -> None:
         zone = node["metadata"]["labels"]["topology.kubernetes.io/zone"]
         vm = scene.resource("instances", f"zones/{zone}", name)
         route = by_name[f"{scene.ns[:26]}-{node['metadata']['uid']}"]
-        assert node["spec"]["providerID"] == f"gce://{scene.world.project}/{zone}/{name}"
         assert node["spec"]["podCIDRs"] == [node["spec"]["podCIDR"]] == [route["destRange"]]
         assert (route["nextHopInstance"], route["network"]) == (vm["selfLink"], scene.world.network)
         assert route["priority"] == 1000

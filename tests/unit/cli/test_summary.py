@@ -67,7 +67,9 @@ FAULTS = {
     "neverMatched": [2],
 }
 REASON = "the operator gave up 5 times for the same reason: set-overlap-flag: the API does not show the flag"
+TWO_BLOCKERS = "the Shoot's operation failed: subnet a: its purpose is wrong\nsubnet b: its range is wrong"
 OUTCOMES = {
+    "two blockers": result(result="failed", reason=TWO_BLOCKERS),
     "success": result(),
     "loss": result(result="failed", reason=REASON, traffic=loss(600), strategy="compressed"),
     "unfinished": result(result="failed", reason=REASON, phases=PHASES),
@@ -97,6 +99,17 @@ def test_a_result_lists_the_pairs_that_were_broken_longest_and_counts_all() -> N
     assert [pair["seconds"] for pair in traffic["brokenPairs"][:6]] == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
     assert (traffic["brokenPairs"][5]["waited"], len(traffic["brokenPairs"])) == (149.0, 100)
     assert (traffic["lostPairs"], traffic["waitedPairs"], traffic["pairs"]) == (5, 154, 9)
+
+
+def test_r6_each_blocker_has_a_line_of_its_own() -> None:
+    assert "\n  subnet b: its range is wrong\n" in summarise(OUTCOMES["two blockers"])
+
+
+def test_r6_only_changes_are_listed_as_changes() -> None:
+    methods = {"routes.delete": 3, "routes.list": 9, "routes.testIamPermissions": 1}
+    assert "14 calls, 3 of them changes: 3 routes.delete\n" in summarise(
+        result(compute={"calls": 14, "mutations": 3, "byMethod": methods})
+    )
 
 
 def test_r6_no_word_is_broken() -> None:

@@ -29,6 +29,7 @@ def flat() -> Iterator[Manifest]:
 def shoot_with(cni: str) -> Manifest:
     shoot = load_shoot(EXAMPLE.read_text())
     shoot["spec"]["networking"]["type"] = cni
+    shoot["spec"]["networking"]["providerConfig"]["apiVersion"] = f"{cni}.networking.extensions.gardener.cloud/v1alpha1"
     return shoot
 
 

@@ -47,6 +47,7 @@ def drop(path: str, key: str) -> Edit:
 
 
 POOL, PLANE, NETWORK = "spec.provider.workers.0", "spec.provider.controlPlaneConfig", "spec.networking.providerConfig"
+KUBELETS = ("spec.kubernetes.kubelet", f"{POOL}.kubernetes.kubelet")
 NETWORKS_OF = "spec.provider.infrastructureConfig.networks"
 
 
@@ -57,6 +58,10 @@ def worker(**config: Any) -> Edit:
 def cilium(**config: Any) -> Edit:
     kind = {"apiVersion": "cilium.networking.extensions.gardener.cloud/v1alpha1", "kind": "NetworkConfig"}
     return put("spec.networking", type="cilium", providerConfig=kind | {"overlay": {"enabled": False}} | config)
+
+
+def scaled(**resources: Any) -> Edit:
+    return put(NETWORK, autoScaling={"mode": "static", "resources": {"node": resources}})
 
 
 def disk(**fields: Any) -> Edit:
@@ -188,6 +193,69 @@ REFUSED: list[tuple[tuple[Edit, ...], str]] = [
     ((drop("spec", "cloudProfile"),), "spec.cloudProfile.name: Required value"),
     ((put(NETWORKS_OF, internal="2001:db8::/64"),), "networks.internal: Invalid value"),
     ((put(NETWORK, ipAutodetectionMethod="interface="),), "ipAutodetectionMethod: Invalid value"),
+    ((put(NETWORK, ipAutodetectionMethod="cidr=10.0.0.0"),), "ipAutodetectionMethod: Invalid value"),
+    ((put(NETWORK, ipAutodetectionMethod="can-reach=a b"),), "ipAutodetectionMethod: Invalid value"),
+    ((put(NETWORK, vethMTU=1400),), "vethMTU: Invalid value: 1400: must be a string"),
+    ((put(NETWORK, wireguardEncryption="yes"),), "wireguardEncryption: Invalid value"),
+    ((put(NETWORK, apiVersion="cilium.networking.extensions.gardener.cloud/v1alpha1"),), "apiVersion: Unsupported"),
+    ((scaled(cpu="0"),), "autoScaling.resources.node.cpu: Invalid value"),
+    ((scaled(memory="much"),), "autoScaling.resources.node.memory: Invalid value"),
+    ((scaled(disk="1Gi"),), "autoScaling.resources.node.disk: Invalid value"),
+    ((cilium(hubble={"on": True}),), "hubble.on: Forbidden: unknown field"),
+    ((cilium(kubeproxy={"k8sServiceHost": "a_b"}),), "k8sServiceHost: Invalid value"),
+    (
+        (cilium(apiVersion="calico.networking.extensions.gardener.cloud/v1alpha1"),),
+        "apiVersion: Unsupported value",
+    ),
+    *(
+        ((put(path, **{key: value}),), f"{path.replace('workers.0', 'workers[0]')}.{key}: Invalid value")
+        for path in KUBELETS
+        for key, value in {
+            "maxPods": -1,
+            "podPidsLimit": 99,
+            "imageGCHighThresholdPercent": 101,
+            "containerLogMaxFiles": 1,
+            "cpuManagerPolicy": "best",
+            "imageMinimumGCAge": "-1m",
+        }.items()
+    ),
+    ((put(KUBELETS[0], maxPod=110),), "kubelet.maxPod: Forbidden: unknown field; did you mean maxPods?"),
+    ((put(KUBELETS[1], kubeReserved={"cpu": "-1"}),), "kubeReserved.cpu: Invalid value"),
+    ((put(KUBELETS[1], evictionHard={"memoryAvailable": "101%"}),), "evictionHard.memoryAvailable: Invalid value"),
+    ((put("spec.kubernetes.kubeControllerManager", podEvictionTimeout="5m"),), "podEvictionTimeout: Forbidden"),
+    ((put("spec.kubernetes.kubeControllerManager", nodeMonitorGracePeriod="40"),), "nodeMonitorGracePeriod: Invalid"),
+    (
+        (put("spec.kubernetes", kubeProxy={"mode": "NFTables", "featureGates": {"NFTablesProxyMode": False}}),),
+        "kubeProxy.mode: Invalid value",
+    ),
+    ((put(POOL, cri={}),), "cri.name: Unsupported value"),
+    (
+        (put(POOL, cri={"name": "containerd", "containerRuntimes": [{"type": "gvisor"}] * 2}),),
+        "workers[0].cri.containerRuntimes[1].type: Duplicate value",
+    ),
+    ((put(POOL, maximum=1, minimum=1, zones=["europe-west1-b", "europe-west1-c"]),), "workers[0].maximum: Forbidden"),
+    ((put(POOL, machineControllerManager={"maxEvictRetries": -1}),), "maxEvictRetries: Invalid value"),
+    ((put(POOL, machineControllerManager={"inPlaceUpdateTimeout": "x"}),), "inPlaceUpdateTimeout: Invalid value"),
+    ((put(POOL, clusterAutoscaler={"scaleDownUtilizationThreshold": 1.5}),), "UtilizationThreshold: Invalid value"),
+    ((put(POOL, clusterAutoscaler={"maxNodeProvisionTime": "15"}),), "maxNodeProvisionTime: Invalid value"),
+    ((put(POOL, controlPlane={}),), "workers[0].controlPlane: Forbidden"),
+    ((put(POOL, sysctls={"vm..max": "1"}),), "workers[0].sysctls: Invalid value"),
+    ((worker(nodeTemplate={"capacity": {"cpu": "-2"}}),), "nodeTemplate.capacity.cpu: Invalid value"),
+    ((worker(nodeTemplate={"virtualCapacity": {"a/b": "0.5"}}),), "nodeTemplate.virtualCapacity.a/b: Invalid value"),
+    ((put("spec", purpose="infrastructure"),), "spec.purpose: Unsupported value"),
+    (
+        (put("spec", purpose="production", addons={"nginxIngress": {"enabled": True}}),),
+        "spec.addons: Forbidden: addons can only be enabled",
+    ),
+    ((put("spec.kubernetes", version="1.35.0"), put("spec", addons={"nginxIngress": {}})), "spec.addons: Forbidden"),
+    (
+        (
+            drop("spec", "credentialsBindingName"),
+            put("spec", secretBindingName="a"),
+            put("spec.kubernetes", version="1.34.0"),
+        ),
+        "spec.secretBindingName: Forbidden: this field is no longer supported from Kubernetes 1.34 on",
+    ),
 ]
 
 TAKEN: list[tuple[Edit, ...]] = [
@@ -219,6 +287,13 @@ TAKEN: list[tuple[Edit, ...]] = [
     (put("spec.maintenance", timeWindow={"begin": "220000+0100", "end": "020000+0200"}),),
     (put("spec", controlPlane={"highAvailability": {"failureTolerance": {"type": "zone"}}, "zones": ["a"]}),),
     (put(NETWORK, ipAutodetectionMethod="can-reach=192.0.2.1", ipv4={"autoDetectionMethod": "first-found"}),),
+    (put(NETWORK, ipAutodetectionMethod="cidr=10.0.0.0/8", vethMTU="0", typha={"enabled": False}), scaled(cpu="250m")),
+    (drop(NETWORK, "apiVersion"), drop(NETWORK, "kind")),
+    (cilium(hubble={"enabled": True}, kubeproxy={"k8sServiceHost": "api.example.org"}, cni={"exclusive": True}),),
+    (put(KUBELETS[0], maxPods=110, kubeReserved={"cpu": "80m", "pid": 20000}, evictionHard={"memoryAvailable": "5%"}),),
+    (put(POOL, maximum=3, zones=["europe-west1-b", "europe-west1-c", "europe-west1-d"]),),
+    (worker(nodeTemplate={"capacity": {"cpu": 2, "memory": "1e9"}, "virtualCapacity": {"a/b": "4k"}}),),
+    (put("spec", purpose="infrastructure"), put("metadata", namespace="garden")),
 ]
 
 

@@ -43,7 +43,7 @@ class Display:
         self._console.print(sentence, markup=False)
 
     def event(self, event: AnyEvent, record: Record) -> None:
-        at = f"{duration(event.at - record.origin):>14}  "
+        at = f"{duration(record.since(event.at)):>14}  "
         match event:
             case PhaseStarted(phase=phase):
                 self.say(f"{at}{phase}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,12 @@ from dualstack.cli.rehearsal.landscape import DUALSTACK, Landscape
 from dualstack.cli.rehearsal.pace import too_large
 from dualstack.cli.shoot_file import parse_shoot
 from dualstack.clock import ScaledClock
+from dualstack.gardener.model.annotations import BACK, shoot_faults
+from dualstack.gardener.model.names import CUT_OVER, ENABLED
 from dualstack.gardener.model.shoot import ShootView
 from dualstack.model.errors import InvalidInput
 from dualstack.model.events import STEPS
+from dualstack.operator.opt_in import set_aside
 from dualstack_sim.chance import Chance
 from dualstack_sim.compute.api.backend import Compute
 from dualstack_sim.faults import load_faults, refuse_impossible
@@ -76,12 +80,24 @@ def checked(options: Options, text: str) -> ShootView:
             f"{options.path}: spec.networking.ipFamilies: the Shoot already has {', '.join(shoot.families)}; "
             "a rehearsal starts from an IPv4-only Shoot and adds IPv6 itself: remove IPv6"
         )
+    if faults := [*shoot_faults(shoot.annotations), *_hopeless(shoot)]:
+        raise InvalidInput(*(f"{options.path}: {fault}" for fault in faults))
     nodes = sum(pool.minimum for pool in shoot.pools)
     if reason := too_large(shoot):
         raise InvalidInput(f"--nodes {nodes}: {reason}")
     if options.faults:
         refuse_impossible(load_faults(options.faults), Compute(ScaledClock(), Chance()).methods)
     return shoot
+
+
+def _hopeless(shoot: ShootView) -> Iterator[str]:
+    """What keeps the operator from migrating the Shoot until its owner changes it."""
+    if shoot.annotations.get(CUT_OVER) == BACK:
+        yield f"metadata.annotations[{CUT_OVER}]: {BACK} would keep the cluster on its routes; remove it"
+    if shoot.annotations.get(ENABLED) == "false":
+        yield f"metadata.annotations[{ENABLED}]: false would make the operator leave the Shoot alone; remove it"
+    if reason := set_aside(shoot.manifest):
+        yield f"{reason}, so that neither gardenlet nor the operator reconciles it; rehearse it without that"
 
 
 def new_folder(text: str) -> tuple[Path, Path]:

@@ -118,7 +118,7 @@ class Record:
 
     def add(self, event: AnyEvent) -> None:
         """Add an event of the operator. A phase that starts again after a crash keeps its first start."""
-        at = round(event.at - self.origin, 3)
+        at = self.since(event.at)
         self.progress_limit.see(event, at)
         match event:
             case events.PhaseStarted(phase=name):
@@ -156,10 +156,14 @@ class Record:
             case _:
                 pass
 
+    def since(self, at: float) -> float:
+        """Seconds from the edit to `at`; 0 for what happened before it."""
+        return max(0.0, round(at - self.origin, 3)) if self.origin else 0.0
+
     def see_shoot(self, shoot: Manifest, at: float) -> list[ConstraintChange]:
         """Add the changes of the Shoot's migration constraints since the last call; returns them, removals first."""
         now = migration_constraints(shoot)
-        at = round(at - self.origin, 3)
+        at = self.since(at)
         changes = [ConstraintChange(at, name, None, None, None) for name in self._shown if name not in now]
         changes += [ConstraintChange(at, name, *shown) for name, shown in now.items() if self._shown.get(name) != shown]
         self._shown = dict(now)

@@ -330,7 +330,9 @@ class Rehearsal:
                 continue
             operation = shoot["status"].get("lastOperation", {})
             if operation.get("state") == "Failed" and (not self._options.landscape.gardener or self._owner.gave_up):
-                raise Failed(f"the Shoot's operation failed: {operation.get('description', 'no description')}")
+                codes = [code for error in shoot["status"].get("lastErrors", ()) for code in error.get("codes", ())]
+                known = f" ({', '.join(dict.fromkeys(codes))})" if codes else ""
+                raise Failed(f"the Shoot's operation failed{known}: {operation.get('description', 'no description')}")
             if self._record.completed() and at_rest(shoot):
                 await world.clock.sleep(10.0)  # for the operator to report what the Shoot already shows
                 self._record.close_phases()

@@ -152,7 +152,9 @@ def _traffic(result: Result) -> Iterator[str]:
 
 
 def _verdict(result: Result) -> Iterator[str]:
-    yield f"{result.shoot.technical_id}: {result.result}" + (f": {result.reason}" if result.reason else "")
+    reason, *more = (result.reason or "").splitlines() or [""]
+    yield f"{result.shoot.technical_id}: {result.result}" + (f": {reason}" if reason else "")
+    yield from (f"  {line}" for line in more)
     yield f"  migrated by    {_way(result)}"
     yield f"  nodes          {_nodes(result)}"
     yield f"  connectivity   {_connectivity(result)}"
@@ -225,4 +227,4 @@ def _forward_seconds(result: Result) -> float:
 
 
 def _mutates(method: str) -> bool:
-    return method.rsplit(".", 1)[-1] not in {"get", "list", "aggregatedList", "wait"}
+    return method.rsplit(".", 1)[-1] not in {"get", "list", "aggregatedList", "wait", "testIamPermissions"}

@@ -19,6 +19,19 @@ _INFRASTRUCTURE, _CONTROL_PLANE = f"{_PROVIDER}.infrastructureConfig", f"{_PROVI
 _POOL = f"{_PROVIDER}.workers[]"
 _WORKER = f"{_POOL}.providerConfig"
 _NAT, _STORAGE = f"{_INFRASTRUCTURE}.networks.cloudNAT", f"{_CONTROL_PLANE}.storage"
+KUBELETS = ("spec.kubernetes.kubelet", f"{_POOL}.kubernetes.kubelet")
+"""The settings of the kubelets of all pools, and of a pool."""
+_KUBELET = (
+    "containerLogMaxFiles containerLogMaxSize cpuCFSQuota cpuManagerPolicy evictionHard evictionMaxPodGracePeriod "
+    "evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft evictionSoftGracePeriod failSwapOn "
+    "featureGates imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge "
+    "imagePullCredentialsVerificationPolicy kubeReserved maxParallelImagePulls maxPods memorySwap podPidsLimit "
+    "preloadedImagesVerificationAllowlist protectKernelDefaults registryBurst registryPullQPS seccompDefault "
+    "serializeImagePulls singleProcessOOMKill streamingConnectionIdleTimeout systemReserved"
+)
+_EVICTION = ("evictionHard", "evictionSoft", "evictionSoftGracePeriod", "evictionMinimumReclaim")
+SIGNALS = "memoryAvailable imageFSAvailable imageFSInodesFree nodeFSAvailable nodeFSInodesFree"
+_RESERVED = "cpu memory ephemeralStorage pid"
 _HYPER_DISK = "enabled provisionedIopsOnCreate provisionedThroughputOnCreate"
 
 SHOOT = {
@@ -27,14 +40,29 @@ SHOOT = {
     "purpose region secretBindingName seedName seedSelector resources tolerations exposureClassName systemComponents "
     "controlPlane schedulerName cloudProfile credentialsBindingName accessRestrictions",
     "spec.controlPlane": "highAvailability zones",
+    "spec.controlPlane.highAvailability": "failureTolerance",
     "spec.hibernation": "enabled schedules",
+    "spec.hibernation.schedules[]": "start end location",
     "spec.kubernetes": "allowPrivilegedContainers clusterAutoscaler kubeAPIServer kubeControllerManager kubeScheduler "
     "kubeProxy kubelet version verticalPodAutoscaler enableStaticTokenKubeconfig etcd",
     "spec.kubernetes.kubeControllerManager": "featureGates horizontalPodAutoscaler nodeCIDRMaskSize podEvictionTimeout "
     "nodeMonitorGracePeriod nodeCIDRMaskSizeIPv6",
+    "spec.kubernetes.kubeControllerManager.horizontalPodAutoscaler": "cpuInitializationPeriod downscaleStabilization "
+    "initialReadinessDelay syncPeriod tolerance",
     "spec.kubernetes.kubeProxy": "featureGates mode enabled",
+    **dict.fromkeys(KUBELETS, _KUBELET),
+    **{f"{kubelet}.{key}": SIGNALS for kubelet in KUBELETS for key in _EVICTION},
+    **{f"{kubelet}.{key}": _RESERVED for kubelet in KUBELETS for key in ("kubeReserved", "systemReserved")},
+    **{f"{kubelet}.memorySwap": "swapBehavior" for kubelet in KUBELETS},
     "spec.networking": "type providerConfig pods nodes services ipFamilies",
     "spec.maintenance": "autoUpdate timeWindow confineSpecUpdateRollout autoRotation",
+    "spec.maintenance.autoUpdate": "kubernetesVersion machineImageVersion",
+    "spec.maintenance.timeWindow": "begin end",
+    "spec.systemComponents": "coreDNS nodeLocalDNS",
+    "spec.systemComponents.coreDNS": "autoscaling rewriting",
+    "spec.systemComponents.coreDNS.autoscaling": "mode",
+    "spec.systemComponents.nodeLocalDNS": "enabled forceTCPToClusterDNS forceTCPToUpstreamDNS "
+    "disableForwardToUpstreamDNS",
     _PROVIDER: "type controlPlaneConfig infrastructureConfig workers workersSettings",
     _POOL: "annotations caBundle cri kubernetes labels name machine maximum minimum maxSurge maxUnavailable "
     "providerConfig taints volume dataVolumes kubeletDataVolumeName zones systemComponents machineControllerManager "
@@ -44,6 +72,14 @@ SHOOT = {
     f"{_POOL}.volume": "name type size encrypted",
     f"{_POOL}.dataVolumes[]": "name type size encrypted",
     f"{_POOL}.kubernetes": "kubelet version",
+    f"{_POOL}.cri": "name containerRuntimes",
+    f"{_POOL}.cri.containerRuntimes[]": "type providerConfig",
+    f"{_POOL}.systemComponents": "allow",
+    f"{_POOL}.machineControllerManager": "machineDrainTimeout machineHealthTimeout machineCreationTimeout "
+    "maxEvictRetries nodeConditions inPlaceUpdateTimeout disableHealthTimeout machinePreserveTimeout "
+    "autoPreserveFailedMachineMax",
+    f"{_POOL}.clusterAutoscaler": "scaleDownUtilizationThreshold scaleDownGpuUtilizationThreshold "
+    "scaleDownUnneededTime scaleDownUnreadyTime maxNodeProvisionTime",
 }
 """The fields of the parts of a Shoot that the product reads or keeps, by path."""
 

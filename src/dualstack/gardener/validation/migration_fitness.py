@@ -83,8 +83,11 @@ def _data_plane_faults(shoot: Manifest) -> Iterator[Fault]:
 
 
 def _strategy_faults(shoot: Manifest) -> Iterator[Fault]:
-    """A node keeps its NIC and its pod CIDRs for life, so it must be replaced (docs/reference/gardener.md#in-place)."""
+    """A node keeps its NIC and its pod CIDRs for life, so it is replaced (docs/reference/gardener.md#in-place)."""
     for index, pool in enumerate(dig(shoot, "spec", "provider", "workers")):
+        if pool.get("controlPlane") is not None:
+            message = "the control plane of a self-hosted Shoot runs on its nodes, which a migration replaces"
+            yield forbidden(f"spec.provider.workers[{index}].controlPlane", message)
         strategy = pool.get("updateStrategy") or ROLLING
         if strategy != ROLLING:
             message = (

@@ -55,6 +55,7 @@ def validate_pools(shoot: Manifest) -> Iterator[Fault]:
         yield from _surge_faults(field, pool)
         yield from _disk_faults(field, pool)
         yield from _taint_faults(field, pool)
+    yield from _spread_faults(shoot)
 
 
 def validate_gcp_pools(shoot: Manifest) -> Iterator[Fault]:
@@ -98,7 +99,7 @@ def _identity_faults(field: str, pool: Manifest) -> Iterator[Fault]:
         ("updateStrategy", _STRATEGIES, pool.get("updateStrategy")),
         ("cri.name", _RUNTIMES, dig(pool, "cri", "name")),
     ):
-        if value is not None and value not in supported:
+        if value not in supported and (value is not None or (key == "cri.name" and pool.get("cri") is not None)):
             yield not_supported(f"{field}.{key}", value, supported)
     if not pool.get("zones"):
         yield required(f"{field}.zones", "at least one zone must be configured")
@@ -116,6 +117,20 @@ def _count_faults(field: str, pool: Manifest) -> Iterator[Fault]:
         yield forbidden(f"{field}.maximum", "maximum value must not be less than minimum value")
     if pool.get("priority", 0) < -1:
         yield invalid(f"{field}.priority", pool["priority"], "can not be less than -1")
+
+
+def _spread_faults(shoot: Manifest) -> Iterator[Fault]:
+    """Of the pools with the same zones that run system components, one may have a node in each zone."""
+    pools = [
+        (field, pool["maximum"], set(pool.get("zones") or ()))
+        for field, pool in _pools(shoot)
+        if pool.get("maximum") and dig(pool, "systemComponents", "allow") is not False
+    ]
+    for index, (field, _, zones) in enumerate(pools):
+        alike = [maximum for _, maximum, others in pools if others == zones]
+        if max(alike) < len(zones) and all(others != zones for _, _, others in pools[:index]):
+            message = "maximum node count should be greater than or equal to the number of zones of the pool"
+            yield forbidden(f"{field}.maximum", message)
 
 
 def _surge_faults(field: str, pool: Manifest) -> Iterator[Fault]:

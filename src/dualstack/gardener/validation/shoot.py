@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dualstack.cni import network_types
 from dualstack.gardener.model.defaults import is_workerless, with_defaults, with_overlay
-from dualstack.gardener.validation.control_plane import validate_control_plane
+from dualstack.gardener.validation.control_plane import config_type_faults, validate_control_plane
 from dualstack.gardener.validation.infrastructure import validate_infrastructure, validate_infrastructure_update
 from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT, unknown_fields
 from dualstack.gardener.validation.migration_fitness import fitness_faults
@@ -35,6 +35,7 @@ _KUBERNETES = "spec.kubernetes"
 _VERSION = re.compile(r"(\d+)\.(\d+)(\.\d+)?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_NAMES = 21
+_NETWORK_API = "networking.extensions.gardener.cloud/v1alpha1"
 _WORKERLESS = "this field should not be set for workerless Shoot clusters"
 _OVERLAY = "overlay must be set to false in conjunction with IPv6"
 
@@ -161,8 +162,10 @@ def _cni_faults(shoot: Manifest, families: Sequence[str]) -> Iterable[Fault]:
     if cni is None:
         return ()
     proxy = dig(shoot, "spec", "kubernetes", "kubeProxy", "enabled") is not False
+    config, version = dig(networking, "providerConfig") or {}, f"{cni.network_type}.{_NETWORK_API}"
     return (
-        *cni.validate(dig(networking, "providerConfig") or {}, families, proxy),
+        *config_type_faults(f"{_NETWORKING}.providerConfig", config, version, "NetworkConfig"),
+        *cni.validate(config, families, proxy),
         *unknown_fields(shoot, cni.fields),
     )
 
@@ -194,6 +197,9 @@ def _kubernetes_faults(shoot: Manifest) -> Iterator[Fault]:
     proxy = dig(shoot, "spec", "kubernetes", "kubeProxy") or {}
     if proxy.get("mode") is not None and proxy["mode"] not in PROXY_MODES:
         yield not_supported(f"{_KUBERNETES}.kubeProxy.mode", proxy["mode"], PROXY_MODES)
+    elif proxy.get("mode") == "NFTables" and dig(proxy, "featureGates", "NFTablesProxyMode") is False:
+        message = "NFTables mode cannot be used when feature gate NFTablesProxyMode is explicitly set to false"
+        yield invalid(f"{_KUBERNETES}.kubeProxy.mode", proxy["mode"], message)
 
 
 def _once(faults: Iterator[Fault] | list[Fault] | tuple[Fault, ...]) -> tuple[Fault, ...]:

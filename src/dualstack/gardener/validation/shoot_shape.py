@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from dualstack.cni import CNIS
-from dualstack.gardener.validation.known_fields import CONFIGURATIONS, SHOOT
+from dualstack.gardener.validation.known_fields import CONFIGURATIONS, KUBELETS, SHOOT
 from dualstack.model.field_errors import Fault, invalid
 from dualstack.model.kinds import Manifest
 
-_TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL = (
+_TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL, _QUANTITY = (
     ("a string", (str,)),
     ("a mapping", (dict,)),
     ("a list", (list,)),
@@ -18,6 +18,7 @@ _TEXT, _MAPPING, _LIST, _NUMBER, _BOOLEAN, _INT_OR_TEXT, _REAL = (
     ("a boolean", (bool,)),
     ("an integer or a string", (int, str)),
     ("a number", (int, float)),
+    ("a quantity such as 200m", (str, int, float)),
 )
 _Type = tuple[str, tuple[type, ...]]
 
@@ -29,8 +30,49 @@ _NETWORK = "spec.networking.providerConfig"
 _STORAGE = "spec.provider.controlPlaneConfig.storage"
 _HYPER_DISKS = tuple(f"{_STORAGE}.hyperDisk{kind}" for kind in ("Balanced", "Throughput", "Extreme"))
 
-TIMEOUTS = ("Drain", "Health", "Creation", "InPlaceUpdate", "Preserve")
-"""The timeouts of `machineControllerManager` of a pool: `machineDrainTimeout` and so on."""
+_MANAGER = "spec.kubernetes.kubeControllerManager"
+
+DURATIONS = (
+    *(f"{_POOL}.machineControllerManager.machine{kind}Timeout" for kind in ("Drain", "Health", "Creation", "Preserve")),
+    f"{_POOL}.machineControllerManager.inPlaceUpdateTimeout",
+    *(f"{_POOL}.clusterAutoscaler.{key}" for key in ("scaleDownUnneededTime", "scaleDownUnreadyTime")),
+    f"{_POOL}.clusterAutoscaler.maxNodeProvisionTime",
+    f"{_MANAGER}.nodeMonitorGracePeriod",
+    *(f"{kubelet}.evictionPressureTransitionPeriod" for kubelet in KUBELETS),
+    *(f"{kubelet}.image{bound}GCAge" for kubelet in KUBELETS for bound in ("Minimum", "Maximum")),
+)
+"""Durations that are not negative."""
+
+QUANTITIES = (
+    *(f"{kubelet}.{kind}Reserved.*" for kubelet in KUBELETS for kind in ("kube", "system")),
+    f"{_WORKER}.nodeTemplate.capacity.*",
+    *(f"{_NETWORK}.autoScaling.resources.{key}.*" for key in ("node", "typha")),
+)
+"""Quantities that are not negative."""
+
+INTEGERS: dict[str, tuple[int, int | None]] = {
+    **{
+        f"{kubelet}.{key}": bounds
+        for kubelet in KUBELETS
+        for key, bounds in {
+            "maxPods": (0, None),
+            "podPidsLimit": (100, None),
+            "evictionMaxPodGracePeriod": (0, None),
+            "imageGCHighThresholdPercent": (0, 100),
+            "imageGCLowThresholdPercent": (0, 100),
+            "registryPullQPS": (0, None),
+            "registryBurst": (0, None),
+            "containerLogMaxFiles": (2, None),
+            "maxParallelImagePulls": (1, None),
+        }.items()
+    },
+    f"{_POOL}.machineControllerManager.maxEvictRetries": (0, None),
+    f"{_POOL}.machineControllerManager.autoPreserveFailedMachineMax": (0, None),
+}
+"""The least and the greatest value of an integer; None for no limit."""
+
+SHARES = tuple(f"{_POOL}.clusterAutoscaler.scaleDown{kind}UtilizationThreshold" for kind in ("", "Gpu"))
+"""Numbers from 0 to 1."""
 
 _TYPES: dict[_Type, tuple[str, ...]] = {
     _MAPPING: (
@@ -98,6 +140,7 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         f"{_NAT}.natIPNames",
         f"{_POOL}.zones",
         f"{_POOL}.taints",
+        f"{_POOL}.cri.containerRuntimes",
         "status.constraints",
         "status.networking.pods",
         "status.networking.nodes",
@@ -133,7 +176,16 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         "spec.controlPlane.highAvailability.failureTolerance.type",
         "spec.systemComponents.coreDNS.autoscaling.mode",
         f"{_POOL}.kubernetes.version",
-        *(f"{_POOL}.machineControllerManager.machine{kind}Timeout" for kind in TIMEOUTS),
+        *DURATIONS,
+        f"{_POOL}.cri.containerRuntimes[].type",
+        f"{_POOL}.caBundle",
+        *(
+            f"{kubelet}.{key}"
+            for kubelet in KUBELETS
+            for key in ("cpuManagerPolicy", "evictionHard.*", "evictionSoft.*")
+        ),
+        f"{_NETWORK}.vethMTU",
+        f"{_NETWORK}.kubeproxy.k8sServiceHost",
         f"{_POOL}.sysctls.*",
         "spec.region",
         "spec.networking.type",
@@ -171,12 +223,12 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
     ),
     _NUMBER: (
         *(f"{disk}.provisionedIopsOnCreate" for disk in _HYPER_DISKS),
+        *INTEGERS,
         f"{_WORKER}.gpu.count",
         f"{_POOL}.priority",
         f"{_NETWORK}.mtu",
         f"{_NETWORK}.kubeproxy.k8sServicePort",
         "metadata.generation",
-        "spec.kubernetes.kubelet.maxPods",
         "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSize",
         "spec.kubernetes.kubeControllerManager.nodeCIDRMaskSizeIPv6",
         f"{_NETWORKS}.mtu",
@@ -189,24 +241,30 @@ _TYPES: dict[_Type, tuple[str, ...]] = {
         f"{_NAT}.udpIdleTimeoutSec",
         f"{_POOL}.minimum",
         f"{_POOL}.maximum",
-        f"{_POOL}.kubernetes.kubelet.maxPods",
     ),
     _REAL: (
         f"{_NETWORKS}.flowLogs.flowSampling",
-        f"{_POOL}.clusterAutoscaler.scaleDownUtilizationThreshold",
-        f"{_POOL}.clusterAutoscaler.scaleDownGpuUtilizationThreshold",
+        *SHARES,
     ),
     _BOOLEAN: (
         *(f"{disk}.enabled" for disk in _HYPER_DISKS),
-        f"{_NETWORK}.ebpfDataplane.enabled",
-        f"{_NETWORK}.encryption.enabled",
-        f"{_NETWORK}.encryption.strictMode",
+        *(
+            f"{_NETWORK}.{key}.enabled"
+            for key in (
+                *("ebpfDataplane", "encryption", "snatToUpstreamDNS", "typha", "vxlan", "birdExporter", "multus"),
+                *("hubble", "ipv4", "ipv6", "bpfSocketLBHostnsOnly", "egressGateway", "l2Announcements"),
+                *("snatOutOfCluster", "bgpControlPlane"),
+            )
+        ),
+        *(f"{_NETWORK}.{key}" for key in ("encryption.strictMode", "wireguardEncryption", "policyAuditMode")),
+        *(f"{_NETWORK}.{key}" for key in ("overlay.createPodRoutes", "ipv6.sourceNATEnabled", "cni.exclusive")),
         "status.hibernated",
         "spec.hibernation.enabled",
         "spec.kubernetes.kubeProxy.enabled",
         f"{_NAT}.enableDynamicPortAllocation",
         f"{_NAT}.endpointIndependentMapping.enabled",
     ),
+    _QUANTITY: (*QUANTITIES, f"{_WORKER}.nodeTemplate.virtualCapacity.*"),
     _INT_OR_TEXT: (f"{_POOL}.maxSurge", f"{_POOL}.maxUnavailable"),
 }
 

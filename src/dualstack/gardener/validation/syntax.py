@@ -6,18 +6,21 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from dualstack.gardener.validation.shoot_shape import TIMEOUTS, values
-from dualstack.model.field_errors import Fault, duplicate, forbidden, invalid, required
+from dualstack.gardener.validation.known_fields import KUBELETS
+from dualstack.gardener.validation.shoot_shape import DURATIONS, INTEGERS, QUANTITIES, SHARES, values
+from dualstack.model.field_errors import Fault, duplicate, forbidden, invalid, not_supported, required
 from dualstack.model.json_path import dig
 from dualstack.model.kinds import Manifest
 
 _POOLS = "spec.provider.workers"
 _POOL = f"{_POOLS}[]"
+_WORKER = f"{_POOL}.providerConfig"
 _LABEL = r"(?=.{1,63}(/|$))[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _DOMAIN = r"(?=.{1,253}(/|$))[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _KEY = rf"({_DOMAIN}/)?{_LABEL}", "must be a name of at most 63 characters, optionally after a DNS domain and `/`"
 _VALUE = rf"({_LABEL})?", "must be at most 63 letters, digits, `-`, `_` and `.`, and begin and end alphanumeric"
-_DURATION = r"-?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)", "must be a duration such as 10m"
+_DURATION = r"(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)", "must be a duration such as 10m"
+_QUANTITY = r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+|[KMGTPE]i|[numkMGTPE])?"
 _CRON_PARTS = (
     r"[0-5]?\d",
     r"[01]?\d|2[0-3]",
@@ -33,6 +36,13 @@ _CRON = (
 )
 _TIME = "%H%M%S%z"
 _SHORTEST, _LONGEST = timedelta(minutes=30), timedelta(hours=6)
+_ADDONS = ("nginxIngress", "kubernetesDashboard")
+_RETIRED = {
+    "spec.kubernetes.kubeControllerManager.podEvictionTimeout": 33,
+    "spec.secretBindingName": 34,
+    "spec.addons": 35,
+}
+"""Fields and the minor version of Kubernetes from which on they are refused."""
 _SKEW = 3
 """Minor versions that the nodes of a pool may be behind the control plane."""
 
@@ -47,7 +57,16 @@ _SYNTAX = {
     f"{_POOL}.annotations": (rf"(?i:{_KEY[0]})", _KEY[1]),
     f"{_POOL}.taints[].key": _KEY,
     f"{_POOL}.taints[].value": _VALUE,
-    **{f"{_POOL}.machineControllerManager.machine{kind}Timeout": _DURATION for kind in TIMEOUTS},
+    f"{_POOL}.sysctls": (r"(([a-zA-Z0-9-][\w/-]*|\*)\.)*[\w/-]*[a-zA-Z0-9]", "must be the name of a sysctl"),
+    **dict.fromkeys(DURATIONS, _DURATION),
+    **dict.fromkeys(QUANTITIES, (rf"\+?{_QUANTITY}", "must be a quantity such as 200m that is not negative")),
+    f"{_WORKER}.nodeTemplate.virtualCapacity.*": (r"\+?\d+[kMGTPE]?", "must be a whole number"),
+    **{f"{kubelet}.cpuManagerPolicy": _one_of("none", "static") for kubelet in KUBELETS},
+    **{
+        f"{kubelet}.{key}.*": (rf"{_QUANTITY}|(\d\d?|100)%", "must be a quantity such as 200Mi or a percentage")
+        for kubelet in KUBELETS
+        for key in ("evictionHard", "evictionSoft")
+    },
     "spec.dns.domain": (_DOMAIN, "must be a DNS domain"),
     "spec.extensions[].type": (r"(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?", "must be a DNS label"),
     "spec.tolerations[].key": _KEY,
@@ -59,7 +78,12 @@ _SYNTAX = {
     "spec.systemComponents.coreDNS.autoscaling.mode": _one_of("horizontal", "cluster-proportional"),
 }
 """What a text must match, and the message otherwise, by path. Of a mapping, the keys are texts."""
-_NAMED = {"spec.extensions": "type", "spec.accessRestrictions": "name", "spec.tolerations": "key"}
+_NAMED = {
+    "spec.extensions": "type",
+    "spec.accessRestrictions": "name",
+    "spec.tolerations": "key",
+    f"{_POOL}.cri.containerRuntimes": "type",
+}
 """Lists whose entries need a text of their own in this field."""
 
 
@@ -68,26 +92,39 @@ def syntax_faults(shoot: Manifest) -> Iterator[Fault]:
     for path, (pattern, message) in _SYNTAX.items():
         for field, value in values(shoot, path.split(".")):
             for text in value if isinstance(value, dict) else filter(None, [value]):
-                if not re.fullmatch(pattern, text):
+                if not re.fullmatch(pattern, str(text)):
                     yield invalid(field, text, message)
-    for path, key in _NAMED.items():
-        entries = dig(shoot, *path.split(".")) or []
-        names = [(entry.get(key), entry.get("value")) for entry in entries]
-        for index, name in enumerate(names):
-            if not name[0]:
-                yield required(f"{path}[{index}].{key}", "must not be empty")
-            elif name in names[:index]:
-                yield duplicate(f"{path}[{index}].{key}", name[0])
+    yield from _bound_faults(shoot)
+    yield from _entry_faults(shoot)
     for field, schedule in values(shoot, ["spec", "hibernation", "schedules[]"]):
         if not (schedule.get("start") or schedule.get("end")):
             yield required(f"{field}.start", "either start or end must be given")
     yield from _window_faults(shoot)
     yield from _version_faults(shoot)
-    yield from _reference_faults(shoot["spec"])
+    yield from _reference_faults(shoot["spec"], dig(shoot, "metadata", "namespace"))
     pools = dig(shoot, *_POOLS.split("."))
     if not any(pool.get("maximum") and dig(pool, "systemComponents", "allow") is not False for pool in pools):
         message = "at least one pool with a maximum above 0 must have systemComponents.allow: true"
         yield forbidden(_POOLS, message)
+
+
+def _bound_faults(shoot: Manifest) -> Iterator[Fault]:
+    for path, (least, greatest) in {**INTEGERS, **dict.fromkeys(SHARES, (0, 1))}.items():
+        for field, value in values(shoot, path.split(".")):
+            if value is not None and (value < least or (greatest is not None and value > greatest)):
+                message = f"must be at least {least}" if greatest is None else f"must be between {least} and {greatest}"
+                yield invalid(field, value, message)
+
+
+def _entry_faults(shoot: Manifest) -> Iterator[Fault]:
+    for path, key in _NAMED.items():
+        for where, entries in values(shoot, path.split(".")):
+            names = [(entry.get(key), entry.get("value")) for entry in entries or ()]
+            for index, name in enumerate(names):
+                if not name[0]:
+                    yield required(f"{where}[{index}].{key}", "must not be empty")
+                elif name in names[:index]:
+                    yield duplicate(f"{where}[{index}].{key}", name[0])
 
 
 def _window_faults(shoot: Manifest) -> Iterator[Fault]:
@@ -106,6 +143,9 @@ def _window_faults(shoot: Manifest) -> Iterator[Fault]:
 def _version_faults(shoot: Manifest) -> Iterator[Fault]:
     """Nodes are not newer than the control plane, and at most three minor versions older."""
     latest = _version(dig(shoot, "spec", "kubernetes", "version"))
+    for path, minor in _RETIRED.items():
+        if latest and latest[1] >= minor and dig(shoot, *path.split(".")):
+            yield forbidden(path, f"this field is no longer supported from Kubernetes 1.{minor} on")
     for field, text in values(shoot, f"{_POOL}.kubernetes.version".split(".")):
         version = _version(text)
         if latest and text and not version:
@@ -119,7 +159,12 @@ def _version(text: str | None) -> tuple[int, ...]:
     return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+\.\d+\.\d+", text or "") and text else ()
 
 
-def _reference_faults(spec: Manifest) -> Iterator[Fault]:
+def _reference_faults(spec: Manifest, namespace: str | None) -> Iterator[Fault]:
+    purpose = spec.get("purpose") or "evaluation"
+    if purpose == "infrastructure" and namespace != "garden":
+        yield not_supported("spec.purpose", purpose, ("evaluation", "testing", "development", "production"))
+    if purpose != "evaluation" and any(dig(spec, "addons", key, "enabled") for key in _ADDONS):
+        yield forbidden("spec.addons", "addons can only be enabled on shoots with .spec.purpose=evaluation")
     if not (dig(spec, "cloudProfile", "name") or spec.get("cloudProfileName")):
         yield required("spec.cloudProfile.name", "must name a CloudProfile")
     if not (spec.get("credentialsBindingName") or spec.get("secretBindingName")):

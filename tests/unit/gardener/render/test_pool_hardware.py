@@ -148,13 +148,20 @@ def test_p05_kube_proxy_that_is_created_has_the_mode_of_the_shoot(mode: str, wri
 
 @pytest.mark.parametrize(
     ("text", "whole", "gib"),
-    [("50Gi", 50 * 2**30, 50), ("1Ti", 2**40, 1024), ("1500m", 2, 1), ("10G", 10**10, 10), ("0.5Gi", 2**29, 1)],
+    [
+        ("50Gi", 50 * 2**30, 50),
+        ("1Ti", 2**40, 1024),
+        ("1500m", 2, 1),
+        ("10G", 10**10, 10),
+        ("0.5Gi", 2**29, 1),
+        ("1e9", 10**9, 1),
+    ],
 )
 def test_p05_sizes_are_read_with_their_unit(text: str, whole: int, gib: int) -> None:
     assert (whole_number(text), gibibytes(text)) == (whole, gib)
 
 
-@pytest.mark.parametrize("text", ["", "ten", "1 Gi", "-1Gi", "1Xi"])
+@pytest.mark.parametrize("text", ["", "ten", "1 Gi", "-1Gi", "1Xi", "1Gie3"])
 def test_p05_what_is_not_a_size_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a quantity"):
         whole_number(text)
