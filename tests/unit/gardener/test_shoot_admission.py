@@ -195,6 +195,8 @@ REFUSED: list[tuple[tuple[Edit, ...], str]] = [
     ((put(NETWORK, ipAutodetectionMethod="interface="),), "ipAutodetectionMethod: Invalid value"),
     ((put(NETWORK, ipAutodetectionMethod="cidr=10.0.0.0"),), "ipAutodetectionMethod: Invalid value"),
     ((put(NETWORK, ipAutodetectionMethod="can-reach=a b"),), "ipAutodetectionMethod: Invalid value"),
+    ((put(NETWORK, backend="vxlan"),), 'backend: Invalid value: "vxlan": the VXLAN back end has not been tested'),
+    ((put(NETWORK, vxlan={"enabled": True}),), "vxlan.enabled: Invalid value: true: VXLAN, which selects"),
     ((put(NETWORK, vethMTU=1400),), "vethMTU: Invalid value: 1400: must be a string"),
     ((put(NETWORK, wireguardEncryption="yes"),), "wireguardEncryption: Invalid value"),
     ((put(NETWORK, apiVersion="cilium.networking.extensions.gardener.cloud/v1alpha1"),), "apiVersion: Unsupported"),

@@ -77,9 +77,15 @@ def _data_plane_faults(shoot: Manifest) -> Iterator[Fault]:
     mode = dig(shoot, "spec", "kubernetes", "kubeProxy", "mode")
     if mode is not None and mode not in kube_proxy.MODES:
         yield not_supported("spec.kubernetes.kubeProxy.mode", mode, tuple(kube_proxy.MODES))
-    if dig(shoot, "spec", "networking", "providerConfig", "ebpfDataplane", "enabled") is True:
-        message = "the eBPF data plane has not been tested with a migration"
-        yield invalid(f"{_NETWORKING}.providerConfig.ebpfDataplane.enabled", True, message)
+    config = dig(shoot, "spec", "networking", "providerConfig")
+    for path, untested, what in (
+        ("ebpfDataplane.enabled", True, "the eBPF data plane"),
+        ("vxlan.enabled", True, "VXLAN, which selects Calico's own IPAM,"),
+        ("backend", "vxlan", "the VXLAN back end"),
+    ):
+        if dig(config, *path.split(".")) == untested:
+            message = f"{what} has not been tested with a migration"
+            yield invalid(f"{_NETWORKING}.providerConfig.{path}", untested, message)
 
 
 def _strategy_faults(shoot: Manifest) -> Iterator[Fault]:
