@@ -151,9 +151,10 @@ class Decoys:
                 await decoy_routes(self.cluster, network).remove(self.compute, last)
             case RemoveDecoys():
                 await self.kube.delete(NAMESPACE, PROBER_HOME)
-                await decoy_routes(self.cluster, network).remove(self.compute)
+                removals = [decoy_routes(self.cluster, network).remove(self.compute)]
                 if zone is not None:
-                    await remove_vm(self.compute, self.cluster.name, zone)
+                    removals.append(remove_vm(self.compute, self.cluster.name, zone))
+                await gather_all(*removals)
 
     async def check(self, gate: Gate, facts: CutoverFacts) -> list[str]:
         """The nodes from which a block of the gate is not reached, one sentence for each block."""
