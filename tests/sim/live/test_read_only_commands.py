@@ -41,6 +41,44 @@ async def test_the_preflight_writes_nothing_and_has_every_finding(door: Doors) -
     assert {finding["status"] for finding in ended.result["findings"]} <= {"ok", "problem", "not-applicable"}
 
 
+OBSTACLES = """
+faults:
+  - {from: start, method: networks.insert, meanwhile: {body: {name: other, autoCreateSubnetworks: false}}}
+  - from: start
+    method: firewalls.insert
+    meanwhile:
+      body: {name: shoot--foo--bar-allow-health-checks-ipv6, network: global/networks/other,
+        allowed: [{IPProtocol: tcp}], sourceRanges: ["fd00::/8"]}
+  - from: start
+    method: networks.patch
+    target: shoot--foo--bar
+    meanwhile: {body: {enableUlaInternalIpv6: true}}
+  - from: start
+    method: subnetworks.insert
+    meanwhile:
+      body: {name: shoot--foo--bar-internal, network: global/networks/shoot--foo--bar, ipCidrRange: 10.99.0.0/24,
+        stackType: IPV4_IPV6, ipv6AccessType: INTERNAL}
+"""
+
+
+async def test_p02_what_gardener_will_change_is_read_of_a_live_shoot_too(tmp_path: Path) -> None:
+    (tmp_path / "faults.yaml").write_text(OBSTACLES, encoding="utf-8")
+    with served(str(EXAMPLE), "--speed", "60", "--faults", str(tmp_path / "faults.yaml")) as world:
+        async with doors(world, tmp_path) as door:
+            ended = await door.run("preflight", "-o", "json", "--accept", "alias-matched")
+            assert ended.status == 10, ended.err
+            found = {
+                (each["id"], each["object"])
+                for each in ended.result["findings"]
+                if (each["status"], each["severity"]) == ("problem", "blocker") and each["id"] != "alias-matched"
+            }
+            assert found == {
+                ("firewall-name-taken", "firewall rule shoot--foo--bar-allow-health-checks-ipv6"),
+                ("ipv6-access-type", "subnet shoot--foo--bar-internal"),
+            }
+            assert door.writes == []
+
+
 async def test_migrate_refuses_a_shoot_which_gardener_reconciles_and_says_how_to_hand_over(door: Doors) -> None:
     refused = await door.run("migrate", "--yes")
     assert refused.status == 2

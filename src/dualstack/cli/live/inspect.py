@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from dualstack.cli.live.change import Change, Progress
 from dualstack.cli.live.connect import Connected
+from dualstack.gardener.model.names import internal_subnet, ipv6_firewalls
 from dualstack.live.reading import read_inventory
 from dualstack.live.record import PROVEN
+from dualstack.model.cluster import Cluster
 from dualstack.model.errors import DualstackError
 from dualstack.plan.facts import CutoverFacts
 from dualstack.plan.settings import Settings
@@ -33,22 +35,35 @@ async def inspect(
     prober_image: str = "",
 ) -> Inventory:
     """What all checks look at."""
+    platform = cluster.identity.platform
+    gardener = platform == "gardener"
     preflight = Preflight(
         cluster.compute,
         cluster.identity.cluster,
         settings or Settings(),
+        planned_firewalls=ipv6_firewalls(cluster.identity.cluster.name) if gardener else (),
         prober_image=prober_image,
         guest_agent=cluster.landscape.guest_agent,
     )
-    platform = cluster.identity.platform
     inventory = await read_inventory(
         cluster.kube, preflight, facts, strategy, platform=platform, now=cluster.clock.now()
     )
+    if gardener:
+        inventory = replace(inventory, cluster=_with_internal_subnet(inventory))
     return replace(
         inventory,
-        deleted_elsewhere=platform == "gardener" and not await _proven(cluster),
+        deleted_elsewhere=gardener and not await _proven(cluster),
         answers={**inventory.answers, **cluster.landscape.answers},
     )
+
+
+def _with_internal_subnet(inventory: Inventory) -> Cluster:
+    """The cluster with the internal subnet if it has one, which Gardener makes dual-stack too."""
+    name = internal_subnet(inventory.cluster.name)
+    try:
+        return replace(inventory.cluster, internal_subnet=name if inventory.subnet(name) else "")
+    except DualstackError:
+        return inventory.cluster
 
 
 async def _proven(cluster: Connected) -> bool:

@@ -120,6 +120,11 @@ firewall_health_checks = "{}-allow-health-checks".format
 firewall_health_checks_ipv6 = "{}-allow-health-checks-ipv6".format
 
 
+def ipv6_firewalls(ns: str) -> tuple[str, ...]:
+    """The firewall rules that dual-stack adds."""
+    return firewall_internal_ipv6(ns), firewall_health_checks_ipv6(ns)
+
+
 def vpc(ns: str) -> str:
     """The managed VPC; a user's VPC has its own name."""
     return ns

@@ -103,11 +103,6 @@ class Desired:
             internal=self.config.networks.internal or "" if self.internal_ipv6 else "",
         )
 
-    @property
-    def ipv6_firewalls(self) -> tuple[str, ...]:
-        """The names of the rules that dual-stack adds."""
-        return names.firewall_internal_ipv6(self.ns), names.firewall_health_checks_ipv6(self.ns)
-
     # -- paths
 
     def regional(self, collection: str, name: str = "") -> str:

@@ -33,7 +33,7 @@ from dualstack.gardener.controllers.infrastructure.subnets import Subnets
 from dualstack.gardener.controllers.reporting import Reporter
 from dualstack.gardener.model.guest_agent import evidence
 from dualstack.gardener.model.kinds import CLUSTER, INFRASTRUCTURE, OPERATING_SYSTEM_CONFIG
-from dualstack.gardener.model.names import DECOYS, DRILL, FOLLOWED, PREPARED, STRATEGY
+from dualstack.gardener.model.names import DECOYS, DRILL, FOLLOWED, PREPARED, STRATEGY, ipv6_firewalls
 from dualstack.gardener.model.shoot import NetworkingStatus, ShootView
 from dualstack.gce import ComputeClient, ComputeClients
 from dualstack.model.errors import DualstackError, InvalidInput
@@ -173,7 +173,7 @@ class InfrastructureController:
                 compute,
                 desired.cluster,
                 settings,
-                planned_firewalls=desired.ipv6_firewalls,
+                planned_firewalls=ipv6_firewalls(desired.ns),
                 prober_image=self._prober_image,
                 guest_agent=guest_agent,
             ),
