@@ -35,16 +35,14 @@ class Recording:
     tests: Mapping[str, Mapping[int, frozenset[str]]]
 
     def tests_of(self, mutation: Mutation) -> dict[str, float]:
-        """The tests that can notice a mutation, the likeliest first and of these the quickest, with their seconds.
+        """The tests that can notice a mutation: those that execute its statement, quickest first, with their seconds.
 
-        Those that execute its statement. A statement of an import, such as a constant or the default of a field, can
-        affect any test, most likely one that executes the module.
+        A statement of an import, such as a constant or the default of a field, can affect any test.
         """
         lines = self.tests.get(mutation.path, {})
         found = _union(lines.get(line, frozenset()) for line in _statement(mutation))
-        likely = _union(lines.values()) if AT_IMPORT in found else found
         possible = self.seconds if AT_IMPORT in found else found
-        order = sorted(possible, key=lambda test: (test not in likely, self.seconds[test]))
+        order = sorted(possible, key=lambda test: (test not in found, self.seconds[test]))
         return {test: self.seconds[test] for test in order}
 
 
