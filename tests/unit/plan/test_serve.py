@@ -110,10 +110,11 @@ def test_a_node_that_joins_gets_its_route_unless_it_was_refused() -> None:
     [
         (stands_at(Stage.ALIASES), "barrier-restored-routes"),
         (replace(stands_at(Stage.DONE), disproved="aliases-not-matched"), "set-overlap-flag"),
+        (replace(stands_at(Stage.FLAG), disproved="routes-not-served"), "barrier-range-removed"),
     ],
-    ids=["nothing was disproved", "no flag, so aliases serve the nodes"],
+    ids=["nothing was disproved", "no flag, so aliases serve the nodes", "no range"],
 )
-def test_after_a_trial_the_aliases_that_serve_nodes_stay_until_their_routes_are_known(
+def test_after_a_trial_nothing_is_hurried_where_no_node_depends_on_what_was_disproved(
     facts: CutoverFacts, step: str
 ) -> None:
     planned = UNMATCHED.next_transition(facts, SETTINGS)
