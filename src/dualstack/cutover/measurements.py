@@ -8,7 +8,7 @@ path may be longer or shorter by that much.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dualstack.model.events import Progress
@@ -26,21 +26,27 @@ class Begin:
 
     bound: empty if the end of its first operation was observed; `at most` if the process was killed before, so `since`
     is the request, or if a report may have had another cause; `about` if the begin of the trial is unknown besides;
-    `at least` if it began earlier than `since`.
+    `at least` if it began earlier than `since`. seen: whether a node has been unreachable since.
     """
 
     since: float
     bound: Bound = ""
+    seen: bool = True
 
     def as_text(self) -> str:
         """One line that `parse` reads."""
-        return f"{self.since:.1f} {self.bound}".strip()
+        return " ".join(filter(None, (f"{self.since:.1f}", self.bound, "" if self.seen else "expected")))
 
     @classmethod
     def parse(cls, text: str) -> Begin:
         """What `as_text` has written."""
         since, _, rest = text.partition(" ")
-        return cls(float(since), next((bound for bound in ("at most", "at least", "about") if bound == rest), ""))
+        words = rest.removesuffix("expected").strip()
+        return cls(
+            float(since),
+            next((bound for bound in ("at most", "at least", "about") if bound == words), ""),
+            seen=not rest.endswith("expected"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,10 @@ class Blackout:
 
     @property
     def words(self) -> str:
-        noun = "node" if self.nodes == 1 else "nodes"
+        of = f" of {self.nodes} {'node' if self.nodes == 1 else 'nodes'}" if self.nodes else ""
         limit = f"{self.bound} " if self.bound else ""
         hosts = f"hosts apply its begin and its end up to {PROPAGATION:.0f} s later"
-        return f"the pods of {self.nodes} {noun} could not reach other nodes for {limit}{self.seconds:.1f} s; {hosts}"
+        return f"the pods{of} could not reach other nodes for {limit}{self.seconds:.1f} s; {hosts}"
 
 
 class BlackoutWatch:
@@ -87,8 +93,8 @@ class BlackoutWatch:
         self._served.update(set(facts.pod_cidr_of) - joined)
         self._dark = self._lost(facts)
         self._most = len(self._dark)
-        if recorded is not None and (self._dark or not recorded.bound):
-            self._open = recorded
+        if recorded is not None and (self._dark or recorded.seen):
+            self._open = replace(recorded, seen=True)
         elif self._dark:
             self._open = Begin(now, "at least")
 
@@ -126,11 +132,11 @@ class BlackoutWatch:
         else:
             ended, bound = now, "about" if bound in ("at least", "about") else "at most"
         self._open = None
-        return Blackout(began, ended, bound, max(1, self._most))
+        return Blackout(began, ended, bound, self._most)
 
     def expect(self, now: float) -> Begin:
         """What is recorded before a step that makes nodes unreachable, in case the process is killed."""
-        return self._open or Begin(now, "at most")
+        return self._open or Begin(now, "at most", seen=False)
 
     def _lost(self, facts: CutoverFacts) -> set[str]:
         """The running VMs that have no route or alias any more, or an alias that carries nothing

@@ -157,15 +157,13 @@ class _Run:
         Nodes recover with their routes: otherwise what they report has another cause.
         """
         reporting = self._latest.with_network_problem
-        if not self._latest.disproved and self._latest.reports_are_ambiguous:
-            if self._trial_begun is None:
-                self._blackout.suspect(Begin(self._clock.now(), "about"), self._latest.on_trial)
-            elif self._trial_served < self._trial_begun + SETTLED:  # else what it depends on had been shown already
-                self._blackout.suspect(Begin(self._trial_begun, "at most"), self._latest.on_trial)
+        ambiguous = not self._latest.disproved and self._latest.reports_are_ambiguous
+        if (begin := self._begin_of_outage(ambiguous=ambiguous)) is not None:
+            self._blackout.suspect(begin, self._latest.on_trial)
+            await self._keep(self._blackout.open)
+        if ambiguous:
             outcome = await self._retreat(way_back(Stage.ROUTES), Stage.ROUTES)
             return GateFailed(f"{error}; {outcome}; a node joined or left meanwhile, so the report may be due to that")
-        begin = Begin(self._clock.now(), "at least") if self._trial_begun is None else Begin(self._trial_begun)
-        self._blackout.suspect(begin, self._latest.on_trial)
         await self._with_retries(partial(self._actuator.keep_disproved, limitation))
         message = f"{error}; {await self._retreat(UNMATCHED, Stage.ROUTES)}"
         if (await self._observe()).unreachable:
@@ -178,6 +176,14 @@ class _Run:
                 return GateFailed(f"{message}; {still}")
             await self._clock.sleep(self._settings.watch_every)
         return Unsupported(message, CLAUSES[limitation])
+
+    def _begin_of_outage(self, *, ambiguous: bool) -> Begin | None:
+        """When the outage of the node on trial began; None if what it depends on had been shown before the report."""
+        if self._trial_begun is None:
+            return Begin(self._clock.now(), "about" if ambiguous else "at least")
+        if not ambiguous:
+            return Begin(self._trial_begun)
+        return Begin(self._trial_begun, "at most") if self._trial_served < self._trial_begun + SETTLED else None
 
     async def _try_every_way_again(self) -> CutoverFacts:
         """After every way to serve unreachable nodes was refused: a while later, and a bounded number of times."""

@@ -8,8 +8,9 @@ import pytest
 
 from dualstack.cutover.measurements import Begin, Blackout, BlackoutWatch, ProgressEstimator
 from dualstack.plan.costs import estimate
-from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.facts import CutoverFacts, Limitation
 from dualstack.plan.settings import Settings
+from dualstack.plan.steps import SaveRoutes
 from dualstack.plan.strategies import choose
 from tests.support.cluster_facts import alias, at_rest, node, route
 
@@ -60,7 +61,7 @@ def test_p09_one_that_no_step_began_is_a_minimum() -> None:
 def test_p09_one_that_no_step_ended_is_a_maximum() -> None:
     watch = BlackoutWatch()
     watch.begin(served(0, 1), 100.0, Begin(90.0))
-    assert follow(watch, served(0, 1, 2), None, 130.0) == Blackout(90.0, 130.0, "at most", 1)
+    assert follow(watch, served(0, 1, 2), None, 130.0) == Blackout(90.0, 130.0, "at most", 0)
     watch.begin(served(0, 1), 200.0)
     assert follow(watch, served(0, 1, 2), None, 230.0) == Blackout(200.0, 230.0, "about", 1)
 
@@ -121,12 +122,22 @@ def test_p09_a_node_that_had_no_route_has_lost_one_only_if_no_node_is_served(
 
 def test_p09_a_request_that_began_nothing_before_a_kill_is_forgotten() -> None:
     watch = BlackoutWatch()
-    assert watch.expect(90.0) == Begin(90.0, "at most")
-    watch.begin(served(0, 1, 2), 100.0, Begin(90.0, "at most"))
+    request = Begin(90.0, "at most", seen=False)
+    assert watch.expect(90.0) == request
+    watch.begin(served(0, 1, 2), 100.0, request)
     assert watch.open is None
-    watch.begin(served(0, 1), 100.0, Begin(90.0, "at most"))
+    watch.begin(served(0, 1), 100.0, request)
     assert watch.expect(103.0) == Begin(90.0, "at most")
     assert follow(watch, served(0, 1, 2), 105.0, 106.0) == Blackout(90.0, 106.0, "at most", 1)
+
+
+def test_p09_one_that_was_seen_before_a_kill_and_ended_before_the_restart_is_a_maximum() -> None:
+    """Seed 1078: the routes that were being restored when the process was killed were there when the next began."""
+    watch = BlackoutWatch()
+    watch.begin(served(0, 1, 2), 100.0, Begin(90.0, "at most"))
+    over = watch.follow(served(0, 1, 2), 100.0)
+    assert over == Blackout(90.0, 100.0, "at most", 0)
+    assert over.words.startswith("the pods could not reach other nodes for at most 10.0 s; ")
 
 
 @pytest.mark.parametrize(("ended", "seconds"), [(130.0, 30.0), (100.0, 0.0), (90.0, 0.0)])
@@ -148,7 +159,10 @@ def test_nodes_on_trial_that_report_a_problem_have_lost_connectivity_since_their
     assert watch.follow(served(0, 1, 2), 130.0, (120.0, 125.0)) == Blackout(110.0, 125.0, "about", 1)
 
 
-@pytest.mark.parametrize("begin", [Begin(1790000000.5), Begin(90.0, "at most"), Begin(90.0, "at least")])
+@pytest.mark.parametrize(
+    "begin",
+    [Begin(1790000000.5), Begin(90.0, "at most", seen=False), Begin(90.0, "at most"), Begin(90.0, "at least")],
+)
 def test_the_record_of_a_begin_is_read_as_written(begin: Begin) -> None:
     assert Begin.parse(begin.as_text()) == begin
 
@@ -171,6 +185,23 @@ def test_conditions_of_nodes_prolong_a_blackout_but_start_none() -> None:
     watch.begin(bare(problem=True), 200.0)
     assert follow(watch, bare(problem=True), 210.0, 211.0) is None
     assert follow(watch, bare(problem=False), 220.0, 221.0) == Blackout(200.0, 221.0, "at least", 1)
+
+
+@pytest.mark.parametrize(("disproved", "lasts"), [("", False), ("routes-not-served", True)])
+def test_p09_a_node_whose_block_is_the_range_canary_is_dark_until_that_is_removed(
+    disproved: Limitation, *, lasts: bool
+) -> None:
+    facts = SaveRoutes().effect(served(0, 1, 2))
+    subnet = replace(facts.subnet, overlap_flag=True)
+    reporting = frozenset({"node-0"})
+    on_trial = replace(
+        facts, subnet=subnet, range_canary="10.96.0.0/24", with_network_problem=reporting, disproved=disproved
+    )
+    watch = BlackoutWatch()
+    watch.begin(on_trial, 100.0, Begin(90.0))
+    assert (watch.follow(on_trial, 100.0) is None) is lasts
+    over = watch.follow(replace(on_trial, range_canary=""), 111.0, (108.0, 109.0))
+    assert over == (Blackout(90.0, 109.0, "", 1) if lasts else None)
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 10.0, 1e6])
