@@ -171,6 +171,13 @@ def ipv4_ranges(platform: PlatformName, objects: ClusterObjects, stated: Stated)
                 raise InvalidInput(f"{option} {found[name]}: it has no IPv4 range in CIDR notation") from None
             what = f"has {texts[0]!r} as" if texts[0] else "does not show"
             raise InvalidInput(f"the cluster {what} IPv4 range of its {name}; state it with {option}") from None
+    for node in objects.nodes:
+        own = node.get("spec", {}).get("podCIDR") or ""
+        if cidr.is_cidr(own) and cidr.family(own) == "IPv4" and not cidr.contains(found["pods"], own):
+            raise InvalidInput(
+                f"--pod-cidr {found['pods']}: Node {node['metadata']['name']} has pod CIDR {own} outside of it; "
+                "state the range that has the pods of all Nodes"
+            )
     return found
 
 

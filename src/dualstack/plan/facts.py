@@ -415,6 +415,11 @@ class CutoverFacts:
         passed = {gate: seen for gate, seen in self.passed.items() if not set(seen) & set(aspects)}
         return replace(self, quiet={**self.quiet, **dict.fromkeys(aspects, 0.0)}, passed=passed)
 
+    def same_as(self, other: CutoverFacts) -> bool:
+        """Whether nothing that a step changes differs, run state included."""
+        ours, theirs = ((each.passed, each.quiet, each.refused, each.since_joined) for each in (self, other))
+        return ours == theirs and self == other
+
     def after(self, seconds: float) -> CutoverFacts:
         """These facts when nothing has changed for `seconds` more."""
         return self.with_runtime_state(quiet={aspect: self.quiet.get(aspect, 0.0) + seconds for aspect in ASPECTS})

@@ -38,6 +38,17 @@ def test_a_cluster_configuration_of_the_wrong_shape_is_refused_with_what_to_stat
         ipv4_ranges("kubeadm", objects(kubeadm_config={"ClusterConfiguration": text}), Stated())
 
 
+@pytest.mark.parametrize(("pods", "refused"), [("10.0.0.0/8", True), ("100.96.0.0/11", False)])
+def test_a_range_that_does_not_have_the_pods_of_every_node_is_refused(pods: str, refused: bool) -> None:
+    found = objects({**node(), "spec": {"podCIDR": "100.96.1.0/24"}}, kubeadm_config={})
+    stated = Stated(pods=pods, services="10.96.0.0/12")
+    if refused:
+        with pytest.raises(InvalidInput, match=r"--pod-cidr 10.0.0.0/8: Node n1 has pod CIDR 100.96.1.0/24 outside"):
+            ipv4_ranges("kubeadm", found, stated)
+    else:
+        assert ipv4_ranges("kubeadm", found, stated)["pods"] == pods
+
+
 def test_gke_is_refused_with_its_own_command() -> None:
     with pytest.raises(InvalidInput, match="gcloud container clusters update"):
         platform_of(objects(node(**{"cloud.google.com/gke-nodepool": "default"})))

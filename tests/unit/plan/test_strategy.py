@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -282,3 +283,11 @@ def test_a_batch_reaches_the_next_share_and_has_at_least_ten_vms(done: int, coun
 )
 def test_decoys_are_in_the_way_only_of_a_node_in_their_blocks(decoys: DecoyFacts, *, go: bool) -> None:
     assert make_way(replace(at_rest(2), decoys=decoys), SETTINGS) == (RemoveDecoys() if go else None)
+
+
+def test_p33_a_plan_that_comes_no_further_ends_and_is_an_obstacle() -> None:
+    facts = at_rest(3)
+    outside = replace(facts, nodes=tuple(replace(node, pod_cidr="192.168.7.0/24") for node in facts.nodes))
+    strategy, settings = choose("overlap"), Settings()
+    assert len(list(islice(strategy.transitions(outside, settings), 100))) < 100
+    assert obstacles(strategy, outside, settings)

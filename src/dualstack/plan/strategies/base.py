@@ -34,13 +34,15 @@ class Strategy:
     def transitions(self, facts: CutoverFacts, settings: Settings) -> Iterator[Transition]:
         """All remaining steps from `facts`, each planned from the expected effect of the one before.
 
-        Ends after a step whose precondition is not met, because nothing is predictable from there.
+        Ends after a step whose precondition is not met, because nothing is predictable from there, and after one that
+        would change nothing, because it would be planned again without end.
         """
         while (transition := self.next_transition(facts, settings)) is not None:
             yield transition
-            if transition.precondition(facts):
+            after = transition.effect(facts)
+            if transition.precondition(facts) or after.same_as(facts):
                 return
-            facts = transition.effect(facts)
+            facts = after
 
 
 def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> list[str]:
@@ -48,5 +50,8 @@ def obstacles(strategy: Strategy, facts: CutoverFacts, settings: Settings) -> li
     for transition in strategy.transitions(facts, settings):
         if problems := transition.precondition(facts):
             return problems
-        facts = transition.effect(facts)
+        after = transition.effect(facts)
+        if after.same_as(facts):
+            return [f"step {transition.id} is passed and would be planned again without end; no later step is reached"]
+        facts = after
     return []
