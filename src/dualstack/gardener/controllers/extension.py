@@ -125,6 +125,10 @@ class ExtensionReconciler:
                 stage = checking
             await self._failed(found, kind, stage, error)
             raise
+        except Exception as defect:  # not for the log alone: the Shoot waits for this object
+            what = f"defect of dualstack, which its log has in full: {type(defect).__name__}: {defect}"
+            await self._failed(found, kind, stage, DualstackError(what))
+            raise
         if kind == RESTORE:
             found = await self._change(found, {"annotations": {OPERATION: None}})
         await self._succeeded(found, kind, texts, status)

@@ -21,7 +21,7 @@ from dualstack.gardener.controllers.extension import (
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import CLUSTER, WORKER
 from dualstack.kube.interface import Conflict, Invalid, NotFound
-from dualstack.model.errors import ComputeError, DualstackError, GateFailed, InvalidInput
+from dualstack.model.errors import ComputeError, GateFailed, InvalidInput
 from dualstack.model.kinds import CRD, NAMESPACE, Manifest
 from dualstack.model.manifests import manifest
 from dualstack_sim.chance import Chance
@@ -50,7 +50,7 @@ class Scene:
         self.store.create(WORKER, worker)
         self.kube = StoreKube(self.store)
         self.seen: list[Manifest] = []
-        self.error: DualstackError | None = None
+        self.error: Exception | None = None
         self.result: Status = {}
         self.reconciler = ExtensionReconciler(self.kube, self.clock, WORKER_EXTENSION, self.act)
 
@@ -67,6 +67,16 @@ class Scene:
 
     def ask(self) -> None:
         self.store.patch(WORKER, "bar", {"metadata": {"annotations": ASKED}}, NS)
+
+
+async def test_p14_a_defect_shows_in_the_status_too() -> None:
+    scene = Scene()
+    scene.error = KeyError("spec")
+    with pytest.raises(KeyError):
+        await scene.reconciler.reconcile("bar", NS)
+    status = scene.worker()["status"]
+    assert status["lastOperation"]["state"] == "Error"
+    assert "defect of dualstack, which its log has in full: KeyError: 'spec'" in status["lastError"]["description"]
 
 
 async def test_a_request_whose_annotation_was_taken_off_by_a_process_that_died_is_answered() -> None:
