@@ -13,7 +13,7 @@ from dualstack_sim.fabric.profile import FabricKnobs
 from tests.storm.machines import Loss
 from tests.storm.scenario import Scenario
 
-FOUND = (1004, 1078, 4722, 4727, 4803, 4813, 6016, 7011, 9023, 9033)
+FOUND = (1004, 1078, 1491, 4722, 4727, 4803, 4813, 6016, 7011, 9023, 9033)
 """Seeds that broke a rule once, or did not end."""
 
 

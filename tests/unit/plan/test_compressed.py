@@ -39,6 +39,14 @@ def test_the_whole_order_for_forty_nodes() -> None:
     assert [len(step.targets) for step in plan if isinstance(step, DeleteRoutes | AddAliases)] == [40, 40]
 
 
+def test_the_flag_of_an_earlier_attempt_is_cleared_before_the_outage() -> None:
+    """Seed 1491: with it, aliases carried nothing until it was cleared at the end."""
+    flagged = replace(at_rest(3), subnet=replace(at_rest(3).subnet, overlap_flag=True))
+    assert steps(flagged)[1:5] == ["save-routes", "barrier-range-removed", "clear-overlap-flag", "set-stack-type"]
+    foreign = replace(flagged, foreign_routes=(RouteFacts("vpn", "10.96.200.0/24"),))
+    assert steps(foreign)[1:3] == ["save-routes", "set-stack-type"]  # they need it
+
+
 def test_nothing_but_range_and_aliases_happens_while_pods_are_cut_off() -> None:
     during = [transition.id for transition, facts in states(COMPRESSED, at_rest(5), SETTINGS) if facts.unreachable]
     assert during == ["delete-routes", "add-secondary-range"]

@@ -11,7 +11,7 @@ yields is the next step:
     _routes      try a temporary route, then create all missing routes
     _aliases     barrier and gate for the routes; remove the canary's alias, then batches
     _range       remove the range; packets follow the routes before and after
-    _clear       barrier, then clear the flag
+    clear_flag   barrier, then clear the flag
     _forget      clear the saved list
     _restore     restore cloud-controller-manager
 
@@ -135,7 +135,7 @@ def _range(facts: CutoverFacts, _: Settings) -> Transition | None:
     return RemoveSecondaryRange() if facts.range_present else None
 
 
-def _clear(facts: CutoverFacts, settings: Settings) -> Transition | None:
+def clear_flag(facts: CutoverFacts, settings: Settings) -> Transition | None:
     """A host that learns of the flag before it learns that the range is gone would drop packets."""
     if not facts.subnet.overlap_flag:
         return None
@@ -158,7 +158,7 @@ _DESCENT = (
     (Stage.ALIASES, _routes),
     (Stage.RANGE, _aliases),
     (Stage.FLAG, _range),
-    (Stage.ROUTES, _clear),
+    (Stage.ROUTES, clear_flag),
     (Stage.ROUTES, _forget),
     (Stage.ROUTES, _restore),
 )
