@@ -172,6 +172,13 @@ def test_r10_errors_go_to_standard_error_and_into_json_with_status_2(tmp_path: P
     assert "Traceback" not in outcome.err
 
 
+def test_r10_a_refused_snapshot_is_a_document_too(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.json").write_text("{}", encoding="utf-8")
+    outcome = dualstack("rehearse", "--snapshot", str(tmp_path / "snapshot.json"), "--output", "json")
+    assert (outcome.status, outcome.result["result"]) == (2, "refused")
+    assert "must be 'dualstack.snapshot/v1'" in outcome.result["faults"][0]
+
+
 @pytest.mark.parametrize("output", [["--output", "json"], ["-o", "yaml"], ["-ojson"]])
 def test_r10_a_command_line_that_cannot_be_parsed_is_a_document_too(output: list[str]) -> None:
     outcome = dualstack("rehearse", str(EXAMPLE), *output, "--speed", "fast")

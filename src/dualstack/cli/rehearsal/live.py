@@ -21,6 +21,7 @@ from dualstack.cli.live.outcome import Outcome
 from dualstack.cli.live.result import print_result
 from dualstack.cli.live.snapshot import describe
 from dualstack.cli.rehearsal.checks import LONGEST_WAIT
+from dualstack.cli.rehearsal.endings import with_ending
 from dualstack.cli.rehearsal.pace import choose_speed
 from dualstack.cli.rehearsal.processes import PROBER_IMAGE, ProcessEnded, run_command, start_world
 from dualstack.cli.rehearsal.result import bounded, traffic_since
@@ -94,8 +95,12 @@ class LiveResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
 
 
 def run_live(options: LiveOptions) -> int:
-    """Rehearse and print the result. Returns 0 if no packet was lost and the cut-over is finished, else 1. InvalidInput
-    before anything starts for a snapshot that cannot be simulated."""
+    """Rehearse and print the result. Returns 0 if no packet was lost and the cut-over is finished, else 1; ends as
+    `with_ending` does. InvalidInput before anything starts for a snapshot that cannot be simulated."""
+    return with_ending(options.output, lambda: _run_live(options))
+
+
+def _run_live(options: LiveOptions) -> int:
     describe(options.snapshot)
     folder = Path(tempfile.mkdtemp(prefix="dualstack-rehearsal-"))
     result: LiveResult | None = None

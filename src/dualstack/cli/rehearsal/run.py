@@ -8,14 +8,13 @@ from dataclasses import replace
 
 from dualstack.cli.live.result import print_result
 from dualstack.cli.rehearsal.display import make_display
+from dualstack.cli.rehearsal.endings import with_ending
 from dualstack.cli.rehearsal.options import Options, checked, new_folder
 from dualstack.cli.rehearsal.rehearsal import Rehearsal
-from dualstack.cli.rehearsal.result import Ending
 from dualstack.cli.rehearsal.summary import summarise
 from dualstack.cli.shoot_file import read_text
 from dualstack.cli.words import tell
-from dualstack.model.errors import DualstackError, InvalidInput
-from dualstack.streams import OutputLost
+from dualstack.model.errors import InvalidInput
 from dualstack_sim.rules.profiles import choose
 
 MASK = "ipv6-mask"
@@ -23,32 +22,8 @@ MASK = "ipv6-mask"
 
 
 def run(options: Options) -> int:
-    """Rehearse and print the result. Returns 0 if every check passed, 1 if not, 130 after an interrupt.
-
-    Raises InvalidInput if it cannot start, another DualstackError if a process ended, OutputLost if standard output
-    cannot be written. With `--output` json or yaml, the errors are printed as an `Ending` too.
-    """
-
-    def end(ending: Ending) -> None:
-        if options.output != "text":
-            try:
-                print_result(ending, "", options.output)
-            except OutputLost as error:
-                tell(f"dualstack: {error}")
-
-    try:
-        return _run(options)
-    except InvalidInput as error:
-        end(Ending(result="refused", reason=str(error), faults=error.faults))
-        raise
-    except DualstackError as error:
-        end(Ending(result="failed", reason=str(error)))
-        raise
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        reason = "interrupted; all processes of the rehearsal have been stopped"
-        tell(f"dualstack: {reason}")
-        end(Ending(result="interrupted", reason=reason))
-        return 130
+    """Rehearse and print the result. Returns 0 if every check passed, 1 if not; ends as `with_ending` does."""
+    return with_ending(options.output, lambda: _run(options))
 
 
 def _run(options: Options) -> int:
