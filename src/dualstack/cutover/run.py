@@ -388,8 +388,8 @@ class _Run:
         return facts
 
     def _note_trial(self, on_trial: Collection[str], reporting: frozenset[str]) -> None:
-        """Remember when a node on trial was last seen without a network problem."""
-        if on_trial and reporting.isdisjoint(on_trial):
+        """Remember when no node on trial reported a network problem."""
+        if reporting.isdisjoint(on_trial):
             self._trial_served = self._clock.now()
 
     async def _with_retries(self, read: Callable[[], Awaitable[Result]]) -> Result:

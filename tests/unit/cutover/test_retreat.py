@@ -21,7 +21,7 @@ from dualstack.plan.steps import AddAliases, Transition
 from dualstack.plan.strategies import choose
 from dualstack.plan.strategies.back import way_back
 from dualstack.plan.strategies.base import Strategy
-from tests.support.cluster_facts import at_goal, at_rest, on_routes
+from tests.support.cluster_facts import at_goal, at_rest, on_routes, restarted, states
 from tests.unit.cutover.fake_cluster import SETTINGS, FakeClock, FakeCluster, failed, lose_nothing, run, started
 
 OVERLAP, COMPRESSED = choose("overlap"), choose("compressed")
@@ -191,6 +191,30 @@ async def test_a_report_may_be_due_to_a_trial_unless_the_node_was_served_for_its
         await run_cutover(cluster, OVERLAP, SETTINGS, clock, events.append, "shoot--foo--bar")
     assert on_routes(cluster.facts)
     assert [event.bound for event in events if isinstance(event, OutageMeasured)] == outages
+
+
+@pytest.mark.parametrize(("leaves", "bound"), [(False, "at least"), (True, "about")])
+async def test_the_outage_of_a_trial_that_an_earlier_process_began_has_no_certain_begin(
+    bound: str, *, leaves: bool
+) -> None:
+    """The node reports after 30 s; if another one leaves then, the report may be due to that."""
+    trial = next(facts for step, facts in states(OVERLAP, at_rest(4), SETTINGS) if step.id == "add-range-canary")
+    clock = FakeClock()
+    late = clock.now() + 30.0
+
+    def complaint(facts: CutoverFacts) -> frozenset[str]:
+        return frozenset({"node-0"} if facts.range_canary and clock.now() >= late else ())
+
+    def left(cluster: FakeCluster) -> CutoverFacts:
+        leaving = leaves and clock.now() >= late
+        return replace(cluster.facts, nodes=at_rest(3).nodes) if leaving else cluster.facts
+
+    problems = {"gate-range-canary": list(NEVER)}
+    cluster, events = FakeCluster(restarted(trial), left, problems=problems, complaints=complaint), list[AnyEvent]()
+    with pytest.raises(GateFailed):
+        await run_cutover(cluster, OVERLAP, SETTINGS, clock, events.append, "shoot--foo--bar")
+    assert on_routes(cluster.facts)
+    assert [event.bound for event in events if isinstance(event, OutageMeasured)] == [bound]
 
 
 async def test_a_failing_gate_is_checked_every_fifteen_seconds_for_five_minutes() -> None:
