@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dualstack.model.errors import InvalidInput
+from dualstack.plan import gates
 from dualstack.plan.costs import Outage, describe_outage, duration, estimate, failed_trial, outage
 from dualstack.plan.facts import DecoyFacts, RouteFacts
 from dualstack.plan.settings import Settings
@@ -291,3 +292,10 @@ def test_p33_a_plan_that_comes_no_further_ends_and_is_an_obstacle() -> None:
     strategy, settings = choose("overlap"), Settings()
     assert len(list(islice(strategy.transitions(outside, settings), 100))) < 100
     assert obstacles(strategy, outside, settings)
+
+
+def test_p33_a_step_that_stays_the_next_is_planned_until_it_changes_nothing() -> None:
+    stuck = Strategy("stuck", lambda _facts, _settings: gates.READY, ())
+    assert list(islice(stuck.transitions(at_rest(1), SETTINGS), 10)) == [gates.READY, gates.READY]
+    (problem,) = obstacles(stuck, at_rest(1), SETTINGS)
+    assert problem.startswith("step gate-ready is passed and would be planned again without end")
