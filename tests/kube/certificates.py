@@ -26,10 +26,10 @@ class Certificates:
     """Signs the tokens of ServiceAccounts."""
 
 
-def make_certificates(folder: Path) -> Certificates:
+def make_certificates(folder: Path, authority_name: str = "authority of a test") -> Certificates:
     """A new authority, a certificate for loopback, and a key for tokens."""
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer, subject = _name("authority of a test"), _name("kube-apiserver")
+    issuer, subject = _name(authority_name), _name("kube-apiserver")
     authority = (
         _builder(issuer, issuer, authority_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,13 +22,13 @@ users: [{{name: sim, user: {{}}}}]
 
 
 @asynccontextmanager
-async def on_loopback(application: web.Application) -> AsyncIterator[str]:
-    """Serve `application` on a free port. Yields its URL."""
+async def on_loopback(application: web.Application, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve `application` on a free port, with TLS if it is given. Yields its URL."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield "http://{}:{}".format(*runner.addresses[0][:2])
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield "{}://{}:{}".format("https" if tls else "http", *runner.addresses[0][:2])
     finally:
         await runner.cleanup()
 

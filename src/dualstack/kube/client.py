@@ -8,11 +8,16 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2  # the HTTP client of lightkube, which passes its errors on
 import msgspec
+from lightkube.config.client_adapter import verify_cluster
 from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.models import User
 from lightkube.core.async_client import AsyncClient
 from lightkube.core.exceptions import ApiError, ConfigError, NotReadyError
 from lightkube.core.generic_client import ALL_NS
@@ -31,6 +36,7 @@ from dualstack.kube.interface import (
     Unauthenticated,
     Unavailable,
 )
+from dualstack.kube.plugin_auth import PluginAuth, PluginTransport
 from dualstack.model.errors import InvalidInput, KubeError
 from dualstack.model.kinds import Kind, Manifest
 from dualstack.model.urls import is_loopback
@@ -77,15 +83,20 @@ class LightkubeKube:
         server, proxy = cluster.server, getattr(cluster, "proxy_url", "")
         if not server.startswith(("http://", "https://")):
             raise InvalidInput(f"kubeconfig: context {connection.context_name!r}: server {server!r} is not a URL")
+        user, trusting = connection.user or User(), not is_loopback(server)
         try:
+            plugged = PluginTransport(partial(_transport, connection, proxy), user) if user.exec else None
             client = AsyncClient(
                 connection,
                 timeout=httpx2.Timeout(TIMEOUT),
-                trust_env=not is_loopback(server),
-                proxy=proxy or None,
+                trust_env=trusting,
+                proxy=None if plugged else proxy or None,
+                transport=plugged,
                 field_manager="dualstack",
             )
             sender = client._client._client  # lightkube has no options for these
+            if user.exec and plugged:
+                sender.auth = PluginAuth(user.exec, plugged)
             sender.headers["User-Agent"] = USER_AGENT
             name = getattr(cluster, "tls_server_name", "")
             sender.event_hooks = {"request": [_paced(), *([_expecting(name)] if name else [])]}
@@ -249,6 +260,16 @@ def _selector(labels: str) -> dict[str, Any]:
             raise Invalid(f"label selector {labels!r}: only key=value terms are supported")
         terms[key.strip()] = value.strip()
     return terms
+
+
+def _transport(connection: SingleConfig, proxy: str, user: User) -> httpx2.AsyncHTTPTransport:
+    """Connections with the client certificate of this user, through this proxy or that of the environment."""
+    cluster = connection.cluster
+    server, trusting = urlsplit(cluster.server), not is_loopback(cluster.server)
+    if trusting and not proxy and not proxy_bypass(server.hostname or ""):
+        proxy = getproxies().get(server.scheme) or getproxies().get("all", "")
+    verify = verify_cluster(cluster, user, connection.abs_file, trust_env=trusting)
+    return httpx2.AsyncHTTPTransport(verify=verify, trust_env=trusting, proxy=proxy or None)
 
 
 def _paced() -> Callable[[httpx2.Request], Awaitable[None]]:

@@ -1,6 +1,7 @@
 """Finds the Kubernetes API and the credentials for it, as kubectl does. lightkube reads the files.
 
-lightkube runs exec plugins and reads token files again when the API server answers 401.
+lightkube reads token files again when the API server answers 401; exec plugins are those of
+`dualstack.kube.plugin_auth`.
 """
 
 from __future__ import annotations
@@ -184,11 +185,7 @@ def _parse(read: Callable[[], str], source: str, command: str = "") -> tuple[Kub
 
 
 def _usable(config: KubeConfig) -> SingleConfig:
-    """The current context. An exec plugin learns its version from $KUBERNETES_EXEC_INFO, which lightkube does not set,
-    and its time is limited.
-
-    lightkube takes v1beta1 only; answers of v1 have the same form.
-    """
+    """The current context. An exec plugin learns its version from $KUBERNETES_EXEC_INFO, and its time is limited."""
     found = cast(SingleConfig, config.get())
     user = found.user or User()
     if user.auth_provider:
@@ -199,8 +196,6 @@ def _usable(config: KubeConfig) -> SingleConfig:
     if user.exec:
         info = {"apiVersion": user.exec.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
         user.exec.env = [*(user.exec.env or ()), NameValue("KUBERNETES_EXEC_INFO", json.dumps(info))]
-        if user.exec.apiVersion == "client.authentication.k8s.io/v1":
-            user.exec.apiVersion = "client.authentication.k8s.io/v1beta1"
         user.exec.args = ["-P", exec_plugin.__file__, str(PLUGIN_SECONDS), user.exec.command, *(user.exec.args or ())]
         user.exec.command = sys.executable
     return found._replace(user=user)

@@ -33,17 +33,20 @@ def run(seconds: float, command: Sequence[str]) -> str:
             os.killpg(process.pid, signal.SIGKILL)
     if process.returncode:
         return f"{name} returned {process.returncode}: {err.decode(errors='replace')}"
-    if not _has_token(out):
-        return f"{name} printed no ExecCredential with a token; client certificates are not supported"
+    if not _is_credential(out):
+        return f"{name} printed no ExecCredential with a token or a client certificate and its key"
     sys.stdout.buffer.write(out)
     return ""
 
 
-def _has_token(output: bytes) -> bool:
-    """Whether the output is an ExecCredential, and nothing else, with a token that fits into a header."""
+def _is_credential(output: bytes) -> bool:
+    """Whether the output is an ExecCredential, and nothing else, with a token that fits into a header, or both parts of
+    a client certificate."""
     try:
-        token = json.loads(output)["status"]["token"]
-        return bool(token) and token.isascii() and token.isprintable()
+        status = json.loads(output)["status"]
+        token, parts = status.get("token"), [status.get(f"client{part}Data") for part in ("Certificate", "Key")]
+        whole = all(parts) and all(part.isascii() for part in parts)
+        return bool(token and token.isascii() and token.isprintable()) if token or not any(parts) else whole
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import ssl
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.kube.certificates import make_certificates
+from cryptography import x509
+from tests.kube.certificates import Certificates, make_certificates
 from tests.support.loopback import on_loopback
 
 from dualstack.kube.client import LightkubeKube
@@ -20,6 +22,8 @@ from dualstack.kube.interface import Unauthenticated, Unavailable
 from dualstack.model.errors import InvalidInput
 from dualstack.model.kinds import NODE
 
+PLUGIN = "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin}"
+NO_CREDENTIAL = "printed no ExecCredential with a token or a client certificate"
 KUBECONFIG = """
 apiVersion: v1
 kind: Config
@@ -199,16 +203,25 @@ async def test_p12_an_exec_plugin_yields_the_token(
     ("script", "version", "words"),
     [
         ("echo no such profile >&2; exit 3", "v1", "returned 3: no such profile"),
-        ("echo hello", "v1", "printed no ExecCredential with a token"),
-        ("printf '\\377'", "v1", "printed no ExecCredential with a token"),
+        ("echo hello", "v1", NO_CREDENTIAL),
+        ("printf '\\377'", "v1", NO_CREDENTIAL),
         (
             'echo "update available"; echo \'{"status": {"token": "good"}}\'',
             "v1",
-            "printed no ExecCredential with a token",
+            NO_CREDENTIAL,
         ),
-        ('echo \'{"status": {"token": null}}\'', "v1", "printed no ExecCredential with a token"),
-        ('echo \'{"status": {"token": "good\\n"}}\'', "v1", "printed no ExecCredential with a token"),
-        ('echo \'{"status": {"clientCertificateData": "x"}}\'', "v1", "client certificates are not supported"),
+        (
+            'echo \'{"status": {"token": null}}\'',
+            "v1",
+            NO_CREDENTIAL,
+        ),
+        (
+            'echo \'{"status": {"token": "good\\n"}}\'',
+            "v1",
+            NO_CREDENTIAL,
+        ),
+        ('echo \'{"status": {"clientCertificateData": "x"}}\'', "v1", "printed no ExecCredential"),
+        ('echo \'{"status": {"clientCertificateData": "x", "clientKeyData": "y"}}\'', "v1", "PEM"),
         ('echo \'{"status": {"token": "bad"}}\'', "v1", "^HTTP status 401 Unauthorized$"),
         ("true", "v2", "v2 not implemented"),
     ],
@@ -219,6 +232,65 @@ async def test_p12_a_plugin_that_fails_is_one_line(
     with pytest.raises(Unauthenticated, match=words) as caught:
         await node(exec_plugin(write, bearers[0], script, version))
     assert "\n" not in str(caught.value)
+
+
+async def test_p12_an_exec_plugin_yields_a_client_certificate_and_a_new_one_once_that_is_not_accepted(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Given a plugin that prints a certificate, as Gardener's does, when the server accepts it no longer, then the
+    plugin runs once more, and the requests go over connections of the new one."""
+    first, second = (make_certificates(_folder(tmp_path, name), name) for name in ("first", "second"))
+    accepted, seen = [_serial(first.server)], list[int]()
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        peer = request.transport.get_extra_info("peercert")
+        seen.append(int(peer["serialNumber"], 16))
+        if seen[-1] not in accepted:
+            return web.json_response({"kind": "Status", "apiVersion": "v1", "code": 401}, status=401)
+        return web.json_response({"kind": "Node", "apiVersion": "v1", "metadata": {"name": "n"}})
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(first.server, first.server_key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    for each in (first, second):
+        context.load_verify_locations(each.authority)
+    application = web.Application()
+    application.router.add_get("/api/v1/nodes/n", answer)
+    async with on_loopback(application, context) as url:
+        runs = tmp_path / "runs"
+        file = exec_plugin(write, url, f"echo run >>{runs}; cat {tmp_path}/credential")
+        file.write_text(
+            file.read_text()
+            .replace("insecure", "")
+            .replace(f'"{url}"', f'"{url}", certificate-authority: {first.authority}')
+        )
+        (tmp_path / "credential").write_text(_credential(first))
+        kube = LightkubeKube.connect(find_connection(file))
+        try:
+            await asyncio.gather(*(kube.get(NODE, "n") for _ in range(3)))
+            (tmp_path / "credential").write_text(_credential(second))
+            accepted[:] = [_serial(second.server)]
+            await asyncio.gather(*(kube.get(NODE, "n") for _ in range(3)))
+        finally:
+            await kube.close()
+    assert len(runs.read_text().splitlines()) == 2
+    assert seen.count(_serial(first.server)) == 6
+    assert seen[-3:] == accepted * 3
+
+
+def _folder(parent: Path, name: str) -> Path:
+    (parent / name).mkdir()
+    return parent / name
+
+
+def _credential(certificates: Certificates) -> str:
+    parts = {"Certificate": certificates.server, "Key": certificates.server_key}
+    return json.dumps({"status": {f"client{part}Data": file.read_text() for part, file in parts.items()}})
+
+
+def _serial(file: Path) -> int:
+    return x509.load_pem_x509_certificate(file.read_bytes()).serial_number
 
 
 async def test_a_plugin_that_is_not_installed_is_one_line(
@@ -291,11 +363,23 @@ async def test_p12_an_empty_token_counts_as_none(write: Callable[..., Path], bea
     assert seen == ["Basic YTpi"]
 
 
-async def test_p12_the_proxy_of_the_cluster_is_used(write: Callable[..., Path], bearers: tuple[str, list[str]]) -> None:
+@pytest.mark.parametrize("user", ["token: good", PLUGIN])
+@pytest.mark.parametrize("of_cluster", [True, False])
+async def test_p12_the_proxy_of_the_cluster_or_the_environment_is_used(
+    write: Callable[..., Path],
+    bearers: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    user: str,
+    *,
+    of_cluster: bool,
+) -> None:
     """The server of the test plays the proxy, which gets the request for another host."""
     url, seen = bearers
-    text = KUBECONFIG.replace("token: secret", "token: good").replace("127.0.0.1:1", "cluster.invalid")
-    assert await node(write(text.replace("certificate-authority: ca.pem", f"proxy-url: '{url}'"))) == "n"
+    write('#!/bin/sh\necho \'{"status": {"token": "good"}}\'\n', "plugin").chmod(0o755)
+    text = KUBECONFIG.replace("token: secret", user).replace("127.0.0.1:1", "cluster.invalid")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1" if of_cluster else url)
+    proxy = f", proxy-url: '{url}'" if of_cluster else ""
+    assert await node(write(text.replace(", certificate-authority: ca.pem", proxy))) == "n"
     assert seen == ["Bearer good"]
 
 
