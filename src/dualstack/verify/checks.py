@@ -11,6 +11,7 @@ from typing import Any
 
 from dualstack.gce import Resource
 from dualstack.gce.resources import alias_ranges, instance_reference, secondary_ranges
+from dualstack.model.cidr import canonical
 from dualstack.model.conditions import find_condition
 from dualstack.model.enumeration import clauses
 from dualstack.model.json_path import dig
@@ -84,7 +85,8 @@ def overlap_flag_off(facts: Facts) -> Verdict:
 def no_pod_range(facts: Facts) -> Verdict:
     """The nodes subnet does not have the secondary range for pods."""
     subnet = _nodes_subnet(facts)
-    return facts.cluster.pod_range_name not in dict(secondary_ranges(subnet)), _subnet_words(subnet)
+    held = dict(secondary_ranges(subnet)).get(facts.cluster.pod_range_name)
+    return held is None or canonical(held) != canonical(facts.cluster.pods), _subnet_words(subnet)
 
 
 def no_pod_alias(facts: Facts) -> Verdict:

@@ -327,6 +327,13 @@ def test_every_check_has_a_world_in_which_it_fails() -> None:
     }
 
 
+async def test_a_range_of_another_cidr_that_has_the_name_of_the_pod_range_is_not_left_by_a_cut_over() -> None:
+    async with on_routes() as made:
+        ranges = [{"rangeName": "ipv4-pod-cidr", "ipCidrRange": "172.31.0.0/20"}]
+        await subnet(secondaryIpRanges=ranges)(made)
+        assert await failures(made, ON_ROUTES) == {}
+
+
 async def test_an_alias_and_a_range_left_by_a_cut_over() -> None:
     async with on_routes() as made:
         await give_alias(made)

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
+from dualstack.gardener.controllers.reporting import as_failure
 from dualstack.gardener.error_codes import error_codes
 from dualstack.gardener.model.kinds import CLUSTER, CONTROL_PLANE, INFRASTRUCTURE, NETWORK, WORKER
 from dualstack.gardener.model.names import OPERATION, TIMESTAMP, extension_finalizer
@@ -125,9 +126,8 @@ class ExtensionReconciler:
                 stage = checking
             await self._failed(found, kind, stage, error)
             raise
-        except Exception as defect:  # not for the log alone: the Shoot waits for this object
-            what = f"defect of dualstack, which its log has in full: {type(defect).__name__}: {defect}"
-            await self._failed(found, kind, stage, DualstackError(what))
+        except Exception as defect:
+            await self._failed(found, kind, stage, as_failure(defect))
             raise
         if kind == RESTORE:
             found = await self._change(found, {"annotations": {OPERATION: None}})

@@ -40,6 +40,11 @@ class TaskFailed(CodedError):
         self.args = (f"{self}; {consequence}",)
 
 
+def as_failure(defect: Exception) -> DualstackError:
+    """What a status shows of an exception that no code expects: not for the log alone, because others wait."""
+    return DualstackError(f"defect of dualstack, which its log has in full: {type(defect).__name__}: {defect}")
+
+
 @contextmanager
 def task(name: str) -> Iterator[None]:
     """Turn a DualstackError that leaves the block into a TaskFailed of this task."""

@@ -19,6 +19,7 @@ from dualstack.gardener.controllers.shoot import ShootController, controller
 from dualstack.gardener.controllers.shoot import extensions as shoot_extensions
 from dualstack.gardener.controllers.shoot.annotations import AnnotationController
 from dualstack.gardener.controllers.shoot.extensions import ExtensionFailed, ExtensionRequests
+from dualstack.gardener.controllers.shoot.flow import Pass
 from dualstack.gardener.model import kinds as gardener_kinds
 from dualstack.gardener.model import names
 from dualstack.gardener.model.annotations import infrastructure_faults, shoot_faults
@@ -695,3 +696,17 @@ async def test_p06_the_migration_of_a_hibernated_shoot_waits_until_it_is_woken_u
     await migration.until_rest()
     assert migration.constraints == GOLDEN
     assert all(len(node["spec"]["podCIDRs"]) == 2 for node in migration.world.store.list(kinds.NODE))
+
+
+async def test_p14_a_defect_shows_in_the_status_of_the_shoot_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stumble(_: object) -> None:
+        raise KeyError("spec")
+
+    migration = Migration()
+    monkeypatch.setattr(Pass, "run", stumble)
+    migration.trigger()
+    with pytest.raises(KeyError):
+        await migration.until_rest()
+    (error,) = errors(migration)
+    assert "Defect of dualstack, which its log has in full: KeyError: 'spec'" in error["description"]
+    assert migration.shoot()["status"]["lastOperation"]["state"] == "Error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from dualstack.clock import Clock, parse_rfc3339, rfc3339
 from dualstack.gardener.clusters import Clusters
 from dualstack.gardener.controllers import diagnosis
-from dualstack.gardener.controllers.reporting import Reporter
+from dualstack.gardener.controllers.reporting import Reporter, as_failure
 from dualstack.gardener.controllers.shoot import node_replacement
 from dualstack.gardener.controllers.shoot.flow import Pass
 from dualstack.gardener.controllers.shoot.observation import nodes_facts
@@ -116,6 +117,10 @@ class ShootController:
             if self._clock.now() - begun >= PROGRESS_AFTER:
                 await record.new_retry_cycle()
             return await self._failed(record, error, flow.task, generation)
+        except Exception as defect:
+            with suppress(DualstackError):
+                await self._failed(record, as_failure(defect), flow.task, generation)
+            raise
         finished = await record.succeeded(generation)
         await record.sync_cluster(finished)
         return 0.0
