@@ -80,7 +80,7 @@ def _data_plane_faults(shoot: Manifest) -> Iterator[Fault]:
     config = dig(shoot, "spec", "networking", "providerConfig")
     for path, untested, what in (
         ("ebpfDataplane.enabled", True, "the eBPF data plane"),
-        ("vxlan.enabled", True, "VXLAN, which selects Calico's own IPAM,"),
+        ("vxlan.enabled", True, "VXLAN, which selects another IPAM,"),
         ("backend", "vxlan", "the VXLAN back end"),
     ):
         if dig(config, *path.split(".")) == untested:
