@@ -20,6 +20,8 @@ from tests.support.virtual_world import EXAMPLE, virtual_world
 async def test_one_module_in_the_product_and_one_in_the_simulator_are_enough(tmp_path: Path) -> None:
     shoot = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     shoot["spec"]["networking"]["type"] = FLAT.network_type
+    version = f"{FLAT.network_type}.networking.extensions.gardener.cloud/v1alpha1"
+    shoot["spec"]["networking"]["providerConfig"]["apiVersion"] = version
     file = tmp_path / "shoot.yaml"
     file.write_text(yaml.safe_dump(shoot), encoding="utf-8")
     with registered():
