@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dualstack.cutover.run import run_cutover
-from dualstack.gce.errors import Invalid
+from dualstack.gce.errors import Invalid, NotReady
 from dualstack.model.errors import GateFailed
 from dualstack.model.events import AnyEvent, StepFinished
 from dualstack.plan.facts import CutoverFacts, SubnetFacts, as_saved
@@ -138,3 +138,10 @@ async def test_a_node_that_its_alias_serves_is_left_there() -> None:
     await serve_all(cluster, sacrifice=True)
     assert not cluster.facts.without_alias
     assert not cluster.facts.subnet.overlap_flag
+
+
+async def test_while_a_node_is_unreachable_a_busy_cloud_leads_to_the_next_way_at_once() -> None:
+    cluster = Refusing(under_the_range(), errors={0: NotReady("resourceNotReady", "busy")})
+    await serve_all(cluster, sacrifice=False)
+    assert [step.id for step in cluster.performed[:2]] == ["add-aliases", "restore-routes"]
+    assert cluster.clock.slept == []
