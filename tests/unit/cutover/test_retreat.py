@@ -401,3 +401,9 @@ async def test_an_unreachable_node_shortens_the_waits_of_an_order_with_an_outage
     cluster = FakeCluster(unreachable, errors={0: Unavailable("503")})
     await run(cluster, strategy, clock=clock, settings=replace(SETTINGS, backoff=(40.0, 40.0)))
     assert clock.slept[0] == wait
+
+
+async def test_the_waits_of_an_order_with_an_outage_are_as_long_while_every_node_is_reachable() -> None:
+    clock, cluster = FakeClock(), FakeCluster(at_rest(3), errors={0: Unavailable("503")})
+    await run(cluster, COMPRESSED, clock=clock, settings=replace(SETTINGS, backoff=(40.0, 40.0)))
+    assert clock.slept[0] == 40.0

@@ -145,3 +145,12 @@ async def test_while_a_node_is_unreachable_a_busy_cloud_leads_to_the_next_way_at
     await serve_all(cluster, sacrifice=False)
     assert [step.id for step in cluster.performed[:2]] == ["add-aliases", "restore-routes"]
     assert cluster.clock.slept == []
+
+
+async def test_where_no_way_is_left_and_none_was_refused_nothing_is_tried_again() -> None:
+    """Node 0 cannot get an alias, and its route is not worth the aliases of the others."""
+    facts = under_the_range(lost=False)
+    nodes = (replace(facts.nodes[0], subnet_ok=False), *facts.nodes[1:])
+    cluster = Refusing(replace(facts, nodes=nodes))
+    await serve_all(cluster, sacrifice=True)
+    assert (cluster.performed, cluster.clock.slept) == ([], [])
