@@ -15,6 +15,7 @@ from dualstack.kube.interface import Unavailable
 from dualstack.model.errors import GateFailed, Unsupported
 from dualstack.model.events import AnyEvent, OutageExpected, OutageMeasured, StepStarted
 from dualstack.plan.facts import CutoverFacts
+from dualstack.plan.gates import cloud_limitation
 from dualstack.plan.settings import Settings
 from dualstack.plan.stages import Stage, stage_of
 from dualstack.plan.steps import AddAliases, Transition
@@ -407,3 +408,13 @@ async def test_the_waits_of_an_order_with_an_outage_are_as_long_while_every_node
     clock, cluster = FakeClock(), FakeCluster(at_rest(3), errors={0: Unavailable("503")})
     await run(cluster, COMPRESSED, clock=clock, settings=replace(SETTINGS, backoff=(40.0, 40.0)))
     assert clock.slept[0] == 40.0
+
+
+async def test_a_gate_of_the_way_back_is_awaited_also_where_nodes_show_what_the_cloud_does_not_do() -> None:
+    half = next(facts for step, facts in states(OVERLAP, at_rest(3), SETTINGS) if step.id == "add-alias-canary")
+    facts = replace(half, with_network_problem=frozenset(half.pod_cidr_of))
+    assert cloud_limitation(facts) == "routes-not-served"
+    cluster = FakeCluster(facts, problems={"gate-restored-routes": ["a node is not ready"]})
+    await run(cluster, way_back())
+    assert cluster.checked.count("gate-restored-routes") == 2
+    assert not cluster.facts.range_present
